@@ -1,0 +1,94 @@
+"""Frozen results whose fields say shape, unit and range, and which give tidy frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Reading", "Run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a model does with a text under a plan."""
+
+    model: str
+    text: str
+    plan: str
+    tokens: tuple[str, ...]  # (positions,) as they are shown
+    logits: Tensor  # (positions, vocabulary)
+    streams: tuple[Tensor, ...]  # stages + 1 of (positions, width): the embeddings, then after each stage
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What each boundary's stream, cast to `target` and carried on by the model, predicts at each position.
+
+    Axes: C casts, S sources (boundaries 0…target), P positions read, k places. Natural logarithms throughout.
+    """
+
+    model: str
+    text: str
+    tokens: tuple[str, ...]  # every token of the text, as it is shown
+    casts: tuple[str, ...]  # (C,)
+    sources: tuple[int, ...]  # (S,)
+    target: int
+    positions: tuple[int, ...]  # (P,) indices into tokens
+    labels: Mapping[int, str]  # how each token id that occurs below is shown
+    token_ids: NDArray[np.int64]  # (C, S, P, k), most probable first
+    probabilities: NDArray[np.float32]  # (C, S, P, k) in [0, 1]
+    entropy: NDArray[np.float64]  # (C, S, P) nats
+    kl: NDArray[np.float64]  # (C, S, P) nats, KL(model ‖ prediction)
+    surprisal: NDArray[np.float64]  # (C, S, P) nats, −ln p_model(prediction's top-1)
+    rank: NDArray[np.int64]  # (C, S, P) place of the model's own top-1 in the prediction, 0 is the top
+    model_token_ids: NDArray[np.int64]  # (P, k) the full model's own
+    model_probabilities: NDArray[np.float32]  # (P, k)
+    model_entropy: NDArray[np.float64]  # (P,) nats
+    model_surprisal: NDArray[np.float64]  # (P,) nats, −ln of the model's own top-1
+
+    @property
+    def k(self) -> int:
+        """How many tokens are listed per prediction."""
+        return int(self.token_ids.shape[-1])
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes held by the arrays."""
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+
+    def frame(self) -> pd.DataFrame:
+        """One row per listed token: cast, source, target, position, rank (0 the top), token_id, token, probability."""
+        import pandas as pd
+
+        columns: dict[str, Any] = self._index(self.token_ids.shape)
+        columns["rank"] = np.broadcast_to(np.arange(self.k), self.token_ids.shape).ravel()
+        columns["token_id"] = self.token_ids.ravel()
+        columns["token"] = [self.labels[token] for token in self.token_ids.ravel().tolist()]
+        columns["probability"] = self.probabilities.ravel()
+        return pd.DataFrame(columns)
+
+    def scores(self) -> pd.DataFrame:
+        """One row per (cast, source, position): entropy, kl, surprisal in nats, and rank of the model's own top-1."""
+        import pandas as pd
+
+        columns: dict[str, Any] = self._index(self.entropy.shape)
+        columns |= {name: getattr(self, name).ravel() for name in ("entropy", "kl", "surprisal", "rank")}
+        return pd.DataFrame(columns)
+
+    def _index(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        axes = np.indices(shape)
+        return {
+            "cast": np.array(self.casts)[axes[0]].ravel(),
+            "source": np.array(self.sources)[axes[1]].ravel(),
+            "target": np.full(axes[0].size, self.target),
+            "position": np.array(self.positions)[axes[2]].ravel(),
+        }

@@ -1,0 +1,86 @@
+"""A plan: what runs, in which order; a value that is hashed, printed, parsed back and sent as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lens.errors import PlanError
+from lens.plans import _grammar, _json
+from lens.plans._stages import Blocks, Stage, require_members, require_steps, walk
+
+__all__ = ["Plan"]
+
+_EMPTY = (
+    "a plan needs at least one stage, such as 0-3; "
+    "to read the embeddings directly write id(0>L), where L is the number of blocks"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages run one after the other on the embeddings of a model, `0-3 mat(4>8) 8-11`.
+
+    `str(plan)` is the canonical text, and `Plan.parse(str(plan)) == plan`. Raises PlanError if there is no stage, or
+    more than `MAX_APPLICATIONS` block applications and jumps, or more than `MAX_TEXT` characters.
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        require_members("stages", self.stages, Stage, _EMPTY)
+        require_steps(self.steps)
+        if len(str(self)) > _grammar.MAX_TEXT:
+            raise PlanError(f"this plan prints as more than {_grammar.MAX_TEXT:,} characters: use ranges and repeats")
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.stages))
+
+    @classmethod
+    def parse(cls, text: str, n_blocks: int | None = None) -> Plan:
+        """Read a plan; with `n_blocks`, also check that its blocks and layers exist in such a model.
+
+        Raises PlanError, whose `start` and `end` delimit the mistake in `text`.
+        """
+        return _grammar.parse(text, n_blocks, cls)
+
+    @classmethod
+    def full(cls, n_blocks: int) -> Plan:
+        """The model as it is: every block once, in order."""
+        return cls((Blocks(0, n_blocks - 1),))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read what `to_json` wrote. Raises PlanError on anything else, unknown keys included."""
+        return cls(_json.load(text))
+
+    def to_json(self) -> str:
+        """The plan as `{"stages":[{"kind":"blocks","first":0,"last":3}]}`, defaults left out."""
+        return _json.dump(self.stages)
+
+    def check(self, n_blocks: int) -> Plan:
+        """This plan, if blocks 0…n_blocks−1 and layers 0…n_blocks are all that it names.
+
+        Raises PlanError, which points into the canonical text.
+        """
+        Plan.parse(str(self), n_blocks)
+        return self
+
+    def walk(self) -> Iterator[Stage]:
+        """Each stage, then the stages and branches inside it, as they are written; a repeat is met once."""
+        return walk(self.stages)
+
+    @property
+    def steps(self) -> int:
+        """How many blocks and jumps run, repeats counted."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def applications(self) -> int:
+        """How many blocks run, repeats counted; a jump counts 0."""
+        return sum(stage.applications for stage in self.stages)
+
+    @property
+    def depth(self) -> int:
+        """How many blocks run one after the other: a parallel stage counts its deepest branch, times its repeats."""
+        return sum(stage.depth for stage in self.stages)

@@ -1,0 +1,47 @@
+"""Top-k and scores against numpy and scipy in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax
+from scipy.stats import entropy
+
+from lens.numerics import score, top_k
+
+
+def test_scores_equal_scipy() -> None:
+    torch.manual_seed(0)
+    logits, reference = 3 * torch.randn(7, 50), 3 * torch.randn(7, 50)
+    scores = score(logits, reference, 5)
+    p, q = (np.exp(log_softmax(x.double().numpy(), axis=1)) for x in (logits, reference))
+    np.testing.assert_allclose(scores.entropy, entropy(p, axis=1), atol=1e-6)
+    np.testing.assert_allclose(scores.kl, entropy(q, p, axis=1), atol=1e-5)
+    np.testing.assert_allclose(scores.surprisal, -np.log(q[np.arange(7), p.argmax(1)]), atol=1e-5)
+    np.testing.assert_array_equal(scores.rank, (p > p[np.arange(7), q.argmax(1)][:, None]).sum(1))
+    np.testing.assert_array_equal(scores.token_ids, np.argsort(-p, axis=1, kind="stable")[:, :5])
+    np.testing.assert_allclose(scores.probabilities, -np.sort(-p, axis=1)[:, :5], atol=1e-6)
+
+
+def test_a_model_agrees_with_itself() -> None:
+    logits = torch.randn(4, 30)
+    scores = score(logits, logits, 3)
+    assert scores.kl.tolist() == [0.0] * 4
+    assert scores.rank.tolist() == [0] * 4
+
+
+def test_an_impossible_token_adds_nothing() -> None:
+    logits = torch.tensor([[0.0, 0.0, -torch.inf]])
+    scores = score(logits, logits, 2)
+    np.testing.assert_allclose(scores.entropy.item(), np.log(2), rtol=1e-7)
+    assert scores.kl.item() == 0.0
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=1, max_size=4), st.integers(1, 6))
+def test_equal_values_come_by_ascending_id(rows: list[list[int]], k: int) -> None:
+    logits = torch.tensor(rows, dtype=torch.float32)
+    expected = [sorted(range(6), key=lambda token: (-row[token], token))[:k] for row in rows]
+    assert top_k(logits, k).tolist() == expected
