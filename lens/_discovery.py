@@ -10,7 +10,9 @@ from typing import Any
 __all__ = ["discover"]
 
 
-def discover(package: str, attribute: str, names: Callable[[Any], tuple[str, ...]]) -> tuple[dict[str, Any], dict[str, str]]:
+def discover(
+    package: str, attribute: str, names: Callable[[Any], tuple[str, ...]]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Import every public module of `package` and collect its `attribute`.
 
     Returns `(found, broken)`: what each name claims, and for each module that failed to import or lacks the
@@ -24,7 +26,7 @@ def discover(package: str, attribute: str, names: Callable[[Any], tuple[str, ...
             continue
         try:
             thing = getattr(importlib.import_module(f"{package}.{info.name}"), attribute)
-        except Exception as error:  # one broken file must not take the others with it
+        except Exception as error:  # noqa: BLE001 - one broken file must not take the others with it
             broken[info.name] = f"{type(error).__name__}: {error}"
             continue
         for name in names(thing):

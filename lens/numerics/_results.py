@@ -46,14 +46,14 @@ class Reading:
     labels: Mapping[int, str]  # how each token id that occurs below is shown
     token_ids: NDArray[np.int64]  # (C, S, P, k), most probable first
     probabilities: NDArray[np.float32]  # (C, S, P, k) in [0, 1]
-    entropy: NDArray[np.float64]  # (C, S, P) nats
-    kl: NDArray[np.float64]  # (C, S, P) nats, KL(model ‖ prediction)
-    surprisal: NDArray[np.float64]  # (C, S, P) nats, −ln p_model(prediction's top-1)
+    entropy: NDArray[np.float32]  # (C, S, P) nats
+    kl: NDArray[np.float32]  # (C, S, P) nats, KL(model ‖ prediction)
+    surprisal: NDArray[np.float32]  # (C, S, P) nats, −ln p_model(prediction's top-1)
     rank: NDArray[np.int64]  # (C, S, P) place of the model's own top-1 in the prediction, 0 is the top
     model_token_ids: NDArray[np.int64]  # (P, k) the full model's own
     model_probabilities: NDArray[np.float32]  # (P, k)
-    model_entropy: NDArray[np.float64]  # (P,) nats
-    model_surprisal: NDArray[np.float64]  # (P,) nats, −ln of the model's own top-1
+    model_entropy: NDArray[np.float32]  # (P,) nats
+    model_surprisal: NDArray[np.float32]  # (P,) nats, −ln of the model's own top-1
 
     @property
     def k(self) -> int:

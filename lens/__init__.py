@@ -1,0 +1,55 @@
+"""See, live, what every layer of a transformer makes of a sentence.
+
+Nothing heavy is imported until a name is used: `import lens` alone loads neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from lens.analyses import fit, read
+    from lens.casts import Maps
+    from lens.errors import LensError
+    from lens.execution import run
+    from lens.models import Model, embedded, load
+    from lens.numerics import Reading
+    from lens.panels import explore
+    from lens.plans import Plan
+
+__all__ = ["LensError", "Maps", "Model", "Plan", "Reading", "embedded", "explore", "fit", "load", "read", "run"]
+
+_HOMES: Final = {
+    "LensError": "lens.errors",
+    "Maps": "lens.casts",
+    "Model": "lens.models",
+    "Plan": "lens.plans",
+    "Reading": "lens.numerics",
+    "embedded": "lens.models",
+    "explore": "lens.panels",
+    "fit": "lens.analyses",
+    "load": "lens.models",
+    "read": "lens.analyses",
+    "run": "lens.execution",
+}
+
+try:
+    __version__ = version("layer-lens")
+except PackageNotFoundError:  # a copy of the source that was never installed
+    __version__ = "unknown"
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its module at first use, and keep it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lens' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Every public name, loaded or not."""
+    return sorted({*globals(), *__all__})

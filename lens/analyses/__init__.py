@@ -1,0 +1,9 @@
+"""A question in typed arguments, a frozen result out."""
+
+from __future__ import annotations
+
+from lens.analyses._fit import FitProgress, fit
+from lens.analyses._read import read, read_recording
+from lens.analyses._sample import sample_sentences
+
+__all__ = ["FitProgress", "fit", "read", "read_recording", "sample_sentences"]

@@ -1,0 +1,136 @@
+"""What every boundary predicts at every position, under every cast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from lens.casts import Maps, cast_named
+from lens.errors import LensError, TextError
+from lens.execution import apply_cast, execute, maps_for
+from lens.models import Model, Recording, Tokens
+from lens.numerics import Reading, Scores, score
+from lens.plans import Blocks, Plan
+
+__all__ = ["read", "read_recording"]
+
+MAX_K = 100  # more rows than a person reads
+CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
+
+
+def read(
+    model: Model,
+    text: str,
+    *,
+    casts: Sequence[str] = ("id", "mat"),
+    target: int | None = None,
+    k: int = 10,
+    position: int | None = None,
+    maps: Maps | None = None,
+) -> Reading:
+    """Read `text` at each boundary: its stream cast to `target` (the last), carried on by the real blocks, unembedded.
+
+    For every source boundary 0…target × cast × position (or only `position`, which may be negative): the top `k`
+    tokens and their probabilities, entropy, KL(model ‖ prediction) and surprisal in nats, and the rank of the
+    model's own top-1. A masked model needs the text to hold its mask token. `maps` are found where they exist.
+    Raises TextError, MapsError or LensError, each saying what is allowed.
+    """
+    tokens = model.encode(text)
+    if model.kind == "masked" and not tokens.masks:
+        raise TextError(
+            f"{model.name} fills in masks, and this text has none. Put {model.mask_token} in the place of a word."
+        )
+    if any(cast_named(cast).fitted for cast in casts):
+        maps = maps_for(model, maps)
+    return read_recording(model.record(tokens), tokens, casts=casts, target=target, k=k, position=position, maps=maps)
+
+
+def read_recording(
+    recording: Recording,
+    tokens: Tokens,
+    *,
+    casts: Sequence[str],
+    target: int | None = None,
+    k: int = 10,
+    position: int | None = None,
+    maps: Maps | None = None,
+) -> Reading:
+    """`read`, on a forward that has been run: another target or k costs no new one."""
+    n_blocks = recording.model.n_blocks
+    target = _within("target layer", n_blocks if target is None else target, 0, n_blocks)
+    k = _within("k", k, 1, min(MAX_K, recording.model.vocab_size))
+    positions = _positions(position, len(tokens.ids))
+    with torch.no_grad():
+        reference = recording.logits[0, list(positions)]
+        rows = _rows(recording, casts, target, positions, maps)
+        scores = _score_all(recording.model, rows, reference, k)
+        own = score(reference, reference, k)
+    return _reading(recording.model, tokens, tuple(casts), target, positions, scores, own)
+
+
+def _within(name: str, value: int, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise LensError(f"The {name} is {value!r}; for this model it is a whole number from {low} to {high}.")
+    return value
+
+
+def _positions(position: int | None, count: int) -> tuple[int, ...]:
+    if position is None:
+        return tuple(range(count))
+    return (_within("position", position, -count, count - 1) % count,)
+
+
+def _rows(
+    recording: Recording, casts: Sequence[str], target: int, positions: Sequence[int], maps: Maps | None
+) -> Iterator[Tensor]:
+    """For each cast and source, the stream (positions, width) at the last boundary."""
+    n_blocks = recording.model.n_blocks
+    onwards = Plan((Blocks(target, n_blocks - 1),)) if target < n_blocks else None
+    for cast in casts:
+        for source in range(target + 1):
+            if onwards is None:  # nothing mixes positions any more: cast only those asked for
+                yield apply_cast(cast, source, target, recording.streams[source][0, list(positions)], maps)
+            else:
+                jumped = apply_cast(cast, source, target, recording.streams[source], maps)
+                yield execute(recording, onwards, stream=jumped)[-1][0, list(positions)]
+
+
+def _score_all(model: Model, rows: Iterator[Tensor], reference: Tensor, k: int) -> Scores:
+    """Unembed and score in chunks of whole sources; fields are (casts · sources, positions, …)."""
+    together = max(1, CHUNK // (reference.shape[0] * reference.shape[1] * 4))
+    parts: list[Scores] = []
+    while batch := list(islice(rows, together)):
+        parts.append(score(model.unembed(torch.stack(batch)), reference, k))
+    return Scores(**{name: torch.cat([getattr(part, name) for part in parts]) for name in Scores.__dataclass_fields__})
+
+
+def _reading(
+    model: Model,
+    tokens: Tokens,
+    casts: tuple[str, ...],
+    target: int,
+    positions: tuple[int, ...],
+    scores: Scores,
+    own: Scores,
+) -> Reading:
+    shape = (len(casts), target + 1, len(positions))
+    fields = {name: getattr(scores, name).cpu().numpy() for name in Scores.__dataclass_fields__}
+    shown = set(scores.token_ids.flatten().tolist()) | set(own.token_ids.flatten().tolist())
+    return Reading(
+        model=model.name,
+        text=tokens.text,
+        tokens=tokens.labels,
+        casts=casts,
+        sources=tuple(range(target + 1)),
+        target=target,
+        positions=positions,
+        labels={token: model.label(token) for token in shown},
+        model_token_ids=own.token_ids.cpu().numpy(),
+        model_probabilities=own.probabilities.cpu().numpy(),
+        model_entropy=own.entropy.cpu().numpy(),
+        model_surprisal=own.surprisal.cpu().numpy(),
+        **{name: array.reshape(shape + array.shape[2:]) for name, array in fields.items()},
+    )

@@ -1,0 +1,8 @@
+"""Where work runs: off the caller's thread, latest request first, results kept within a byte budget."""
+
+from __future__ import annotations
+
+from lens.engine._cache import ByteCache
+from lens.engine._local import Engine, InlineEngine, LocalEngine, Superseded
+
+__all__ = ["ByteCache", "Engine", "InlineEngine", "LocalEngine", "Superseded"]

@@ -1,0 +1,119 @@
+"""Work on one background thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Protocol
+
+__all__ = ["Engine", "InlineEngine", "LocalEngine", "Superseded"]
+
+Report = Callable[[Any], None]  # tells how far work has come; raises Superseded once nobody waits for it
+Work = Callable[[Report], Any]
+Heard = Callable[[Any], None]
+Failed = Callable[[Exception], None]
+
+
+class Superseded(Exception):  # noqa: N818 - not an error: the way that unwanted work ends early
+    """Newer work has taken the channel, or it was cancelled."""
+
+
+class Engine(Protocol):
+    """Runs work for panels; in each channel only the latest request is answered."""
+
+    def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
+        """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""
+
+    def cancel(self, channel: str) -> None:
+        """Nobody waits for `channel` any more: it is not answered, and its work ends at its next report."""
+
+    def close(self) -> None:
+        """Cancel everything and take no more work."""
+
+
+class InlineEngine:
+    """Does the work at once, in the caller's thread: for tests and scripts."""
+
+    def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
+        """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""
+        _settle(lambda: work(progress or _unheard), then, failed)()
+
+    def cancel(self, channel: str) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class LocalEngine:
+    """One worker thread. Work that has not begun when newer work comes for its channel never runs.
+
+    Answers are delivered on the event loop that `submit` was called from, if there is one (a kernel's), so that a
+    panel is only ever touched from one thread.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, Callable[[], None]] = OrderedDict()
+        self._latest: dict[str, object] = {}
+        self._lock = Lock()
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lens")
+
+    def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
+        """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""
+        ticket, deliver = object(), _deliverer()
+
+        def when_latest(call: Callable[[], None]) -> None:
+            deliver(lambda: call() if self._latest.get(channel) is ticket else None)
+
+        def report(value: Any) -> None:
+            if self._latest.get(channel) is not ticket:
+                raise Superseded
+            when_latest(lambda: (progress or _unheard)(value))
+
+        with self._lock:
+            self._latest[channel] = ticket
+            self._waiting[channel] = lambda: when_latest(_settle(lambda: work(report), then, failed))
+        self._threads.submit(self._next)
+
+    def cancel(self, channel: str) -> None:
+        """Nobody waits for `channel` any more: it is not answered, and its work ends at its next report."""
+        with self._lock:
+            self._latest.pop(channel, None)
+            self._waiting.pop(channel, None)
+
+    def close(self) -> None:
+        """Cancel everything and take no more work."""
+        with self._lock:
+            self._latest.clear()
+            self._waiting.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self) -> None:
+        with self._lock:
+            task = self._waiting.popitem(last=False)[1] if self._waiting else None
+        if task:
+            task()
+
+
+def _unheard(_: Any) -> None:
+    """Progress that nobody listens to."""
+
+
+def _settle(work: Callable[[], Any], then: Heard, failed: Failed) -> Callable[[], None]:
+    """Do the work; what remains to be called with its outcome."""
+    try:
+        result = work()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to the panel that asked
+        caught = error
+        return lambda: failed(caught)
+    return lambda: then(result)
+
+
+def _deliverer() -> Callable[[Callable[[], None]], Any]:
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:  # no loop runs here: a script
+        return lambda call: call()

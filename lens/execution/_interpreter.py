@@ -1,0 +1,78 @@
+"""The one interpreter: a plan carried out over a recording."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lens.casts import Maps, cast_named
+from lens.errors import MapsError, PlanError
+from lens.models import Recording
+from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
+
+__all__ = ["apply_cast", "execute"]
+
+
+def execute(
+    recording: Recording, plan: Plan, *, maps: Maps | None = None, stream: Tensor | None = None
+) -> list[Tensor]:
+    """Carry `plan` out from `stream` (batch, positions, width), by default the recorded embeddings.
+
+    Returns stages + 1 streams: the start, then after each stage. Each block gets the side inputs (mask, rotary,
+    positions) that it was recorded with, wherever it stands in the plan.
+    """
+    with torch.no_grad():
+        streams = [recording.streams[0] if stream is None else stream]
+        for stage in plan.check(recording.model.n_blocks).stages:
+            streams.append(_stage(recording, stage, streams[-1], maps))
+    return streams
+
+
+def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps | None) -> Tensor:
+    """The stream (..., width) at boundary `source` cast to `target`; MapsError if the maps for it are missing."""
+    kind = cast_named(cast)
+    if source == target or not kind.fitted:
+        return stream
+    if maps is None:
+        raise MapsError(
+            f"No maps are fitted for this model, so {cast} can't be used. Fit them with lens.fit, or use id."
+        )
+    return kind.apply(stream.float(), **maps.tensors(cast, source, target)).to(stream.dtype)
+
+
+def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
+    match stage:
+        case Blocks():
+            return _blocks(recording, stage, stream)
+        case Jump(cast, source, target):
+            return apply_cast(cast, source, target, stream, maps)
+        case Group(stages, times):
+            for _ in range(times):
+                for inner in stages:
+                    stream = _stage(recording, inner, stream, maps)
+            return stream
+        case Parallel():
+            for _ in range(stage.times):
+                stream = _parallel(recording, stage, stream, maps)
+            return stream
+
+
+def _blocks(recording: Recording, stage: Blocks, stream: Tensor) -> Tensor:
+    if stage.part:
+        raise PlanError(
+            f"{stage} needs a linear map of that part, and these maps hold none. Use the whole block, or a jump.",
+            str(stage),
+        )
+    for _ in range(stage.times):
+        for block in stage.blocks:
+            stream = recording.run_block(block, stream)
+    return stream
+
+
+def _parallel(recording: Recording, stage: Parallel, stream: Tensor, maps: Maps | None) -> Tensor:
+    """Mean of the branches' outputs, or the stream plus the sum of their updates ("Layers as Painters", section 2)."""
+    branches = stage.branches
+    updates = torch.zeros_like(stream)
+    for branch in branches:
+        updates += _stage(recording, branch, stream, maps) - stream
+    return stream + (updates if stage.combine == "sum" else updates / len(branches))

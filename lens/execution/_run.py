@@ -1,0 +1,35 @@
+"""A text through a model under a plan."""
+
+from __future__ import annotations
+
+from lens.casts import Maps, cast_named
+from lens.execution._interpreter import execute
+from lens.execution._maps import maps_for
+from lens.models import Model
+from lens.numerics import Run
+from lens.plans import Jump, Plan
+
+__all__ = ["run"]
+
+
+def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) -> Run:
+    """Run `text` through `model` as `plan` says, and hand the model back as it was.
+
+    `plan` is a `lens.Plan` or its text, such as "0-3 mat(4>8) 8-11". The result's `logits` are
+    (positions, vocabulary), its `streams` one (positions, width) per stage and one before the first.
+    PlanError points at a mistake in the plan; TextError and MapsError say what else is amiss.
+    """
+    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    plan.check(model.n_blocks)
+    tokens = model.encode(text)
+    if maps is not None or any(isinstance(stage, Jump) and cast_named(stage.cast).fitted for stage in plan.walk()):
+        maps = maps_for(model, maps)
+    streams = execute(model.record(tokens), plan, maps=maps)
+    return Run(
+        model=model.name,
+        text=text,
+        plan=str(plan),
+        tokens=tokens.labels,
+        logits=model.unembed(streams[-1])[0],
+        streams=tuple(stream[0] for stream in streams),
+    )

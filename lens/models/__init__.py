@@ -1,0 +1,11 @@
+"""Hugging Face language models as they are: load, record one forward, replay its blocks, read out its last stream."""
+
+from __future__ import annotations
+
+from lens.models._family import Family
+from lens.models._model import Model, load
+from lens.models._recording import Recording
+from lens.models._source import embedded, resolve
+from lens.models._text import Tokens
+
+__all__ = ["Family", "Model", "Recording", "Tokens", "embedded", "load", "resolve"]

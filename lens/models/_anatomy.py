@@ -1,0 +1,54 @@
+"""The parts of one model: its blocks, and the way from the last stream to the logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from lens.errors import ModelError
+from lens.models._family import Family
+
+__all__ = ["CORRECT", "Anatomy", "dissect"]
+
+CORRECT = "Correct that file in lens/models/families, or use the version of transformers that it was written for."
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The blocks and the head of a model, found by `family`."""
+
+    family: Family
+    blocks: tuple[nn.Module, ...]  # each module once, also where it is called many times (ALBERT)
+    head: tuple[nn.Module, ...]
+    config: Any
+
+    def unembed(self, stream: Tensor) -> Tensor:
+        """Logits (…, vocabulary) of a stream (…, width) at the last boundary, as the model computes them."""
+        for module in self.head:
+            stream = module(stream)
+        return stream if self.family.finish is None else self.family.finish(stream, self.config)
+
+
+def dissect(hf: Any, family: Family) -> Anatomy:
+    """Find a family's parts in a model; raises ModelError naming the first that is not there."""
+    blocks = _part(hf, family.blocks, family)
+    if not isinstance(blocks, nn.ModuleList):
+        raise ModelError(
+            f"{family.blocks!r} in {type(hf).__name__} is no list of blocks but a {type(blocks).__name__}. {CORRECT}"
+        )
+    head = (_part(hf, path, family) for path in family.unembed)
+    return Anatomy(family, tuple(blocks), tuple(part for part in head if part is not None), hf.config.get_text_config())
+
+
+def _part(hf: Any, path: str, family: Family) -> Any:
+    optional = path.endswith("?")
+    part: Any = hf
+    for name in path.removesuffix("?").split("."):
+        part = getattr(part, name, None)
+    if part is None and not optional:
+        raise ModelError(
+            f"{type(hf).__name__} has no {path!r}, which the family file for {', '.join(family.types)} names. {CORRECT}"
+        )
+    return part

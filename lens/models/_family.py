@@ -1,0 +1,39 @@
+"""What there is to know about a family of models: where its blocks are and what turns the last stream into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from torch import Tensor
+
+from lens._discovery import discover
+
+__all__ = ["Family", "Finish", "Kind", "families"]
+
+Kind = Literal["causal", "masked"]
+Finish = Callable[[Tensor, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the parts of a model are, as dotted paths from the Hugging Face model.
+
+    `unembed` names the modules that the stream at the last boundary passes through, in order, to become logits. A path
+    that ends in `?` is passed over where that module is None or absent (some sizes of OPT have no final norm).
+    """
+
+    types: tuple[str, ...]  # the `model_type`s of the configs that this family serves
+    blocks: str  # the ModuleList of the blocks
+    unembed: tuple[str, ...]
+    kind: Kind = "causal"
+    finish: Finish | None = None  # (logits, config) -> logits: what the model does after its head (a scale, a soft cap)
+    positions_after_padding: bool = False  # RoBERTa counts positions from padding_idx + 1
+
+
+@cache
+def families() -> tuple[dict[str, Family], dict[str, str]]:
+    """Every family by model type, and each file of `families/` that failed to import with the reason."""
+    return discover("lens.models.families", "FAMILY", lambda family: family.types)

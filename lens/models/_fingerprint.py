@@ -1,0 +1,36 @@
+"""A short name for a model's weights, the same in whatever precision they were loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["fingerprint"]
+
+SAMPLES = 1024
+
+
+def fingerprint(hf: Any) -> str:
+    """Hex sha256 over every parameter's name, shape, and values rounded to bfloat16.
+
+    Rounding makes a checkpoint loaded in float32 and in bfloat16 the same model, so that maps fit both; one that was
+    quantised to int8 or int4 is another model. The sum of the bit patterns changes with any weight, the samples with
+    their order.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in sorted(hf.named_parameters()):
+        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        digest.update(_summary(parameter.detach()).cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _summary(values: Tensor) -> Tensor:
+    """1 + up to 1024 numbers (int64): the sum of the bit patterns and evenly strided ones."""
+    if values.is_floating_point():
+        values = values.to(torch.bfloat16).view(torch.int16)
+    bits = values.reshape(-1)
+    strided = bits[:: max(1, -(-bits.numel() // SAMPLES))]
+    return torch.cat([bits.sum(dtype=torch.int64)[None], strided.to(torch.int64)])

@@ -1,0 +1,162 @@
+"""Configs, tokenizers and weights, read through transformers; what goes wrong there is said in words here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import torch
+
+from lens.errors import LensError, ModelError
+from lens.models._family import Kind
+from lens.models._memory import Free, free_memory, needed, placement
+from lens.models._source import Source, embedded, suggestion
+
+__all__ = ["check_options", "read_config", "read_tokenizer", "read_weights"]
+
+T = TypeVar("T")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+QUANTISED = {"int8": "load_in_8bit", "int4": "load_in_4bit"}
+
+
+def read_config(source: Source) -> Any:
+    """The Hugging Face config of a source."""
+    from transformers import AutoConfig
+
+    return _read(source, AutoConfig.from_pretrained)
+
+
+def read_tokenizer(source: Source) -> Any:
+    """The Hugging Face tokenizer of a source."""
+    from transformers import AutoTokenizer
+
+    return _read(source, AutoTokenizer.from_pretrained)
+
+
+def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: str, *, free: Free = free_memory) -> Any:
+    """The model, on its device, in eval mode and frozen; raises ModelError if it cannot be had or cannot fit."""
+    import transformers
+
+    auto = transformers.AutoModelForMaskedLM if kind == "masked" else transformers.AutoModelForCausalLM
+    place = place_of(device)
+    precision = _precision(dtype, place, config)
+    skeleton = _skeleton(auto, source, config)
+    where = placement(source.name, needed(skeleton, dtype if dtype in QUANTISED else precision["dtype"]), place, free)
+    if dtype in QUANTISED:
+        where = where or {"device_map": {"": place}}
+    hf, report = _read(source, auto.from_pretrained, config=config, output_loading_info=True, **precision, **where)
+    if report["missing_keys"]:
+        raise ModelError(
+            f"{source.name} comes without {_some(report['missing_keys'])}, so that it predicts no tokens. "
+            "Choose a checkpoint of a causal or masked language model."
+        )
+    return (hf if where else hf.to(place)).eval().requires_grad_(False)
+
+
+def check_options(device: str, dtype: str) -> None:
+    """Raise ModelError for a device or dtype that cannot be had here."""
+    if dtype not in ("auto", *DTYPES, *QUANTISED):
+        raise ModelError(f"There is no dtype {dtype!r}; choose one of {', '.join(('auto', *DTYPES, *QUANTISED))}.")
+    place = place_of(device)
+    if dtype in QUANTISED and not (place.type == "cuda" and find_spec("bitsandbytes") and find_spec("accelerate")):
+        raise ModelError(
+            f"dtype={dtype!r} needs an NVIDIA GPU and the packages bitsandbytes and accelerate "
+            "(pip install 'layer-lens[quantised]'). Without them, choose bfloat16."
+        )
+
+
+def place_of(device: str) -> torch.device:
+    """The device that is meant; `auto` is the first there is of cuda, mps and cpu."""
+    there = [name for name in ("cuda", "mps") if getattr(torch, name).is_available()] + ["cpu"]
+    if device == "auto":
+        return torch.device(there[0])
+    if device.partition(":")[0] not in there:
+        raise ModelError(f"There is no device {device!r} here; choose one of auto, {', '.join(there)}.")
+    return torch.device(device)
+
+
+def _precision(dtype: str, place: torch.device, config: Any) -> dict[str, Any]:
+    if dtype in QUANTISED:
+        from transformers import BitsAndBytesConfig
+
+        make: Any = BitsAndBytesConfig  # untyped, as much of transformers
+        return {"quantization_config": make(**{QUANTISED[dtype]: True})}
+    if dtype == "auto":
+        # a CPU computes float32 fastest; elsewhere, what the checkpoint has
+        return {"dtype": torch.float32 if place.type == "cpu" else config.get_text_config().dtype or torch.float32}
+    return {"dtype": DTYPES[dtype]}
+
+
+def _skeleton(auto: Any, source: Source, config: Any) -> Any:
+    """The model without its weights: it costs nothing, and tells what they will need."""
+    with _in_words(source, offline=False), torch.device("meta"):
+        return auto.from_config(copy.deepcopy(config), trust_remote_code=False)
+
+
+def _read(source: Source, read: Callable[..., T], **options: Any) -> T:
+    """Call a `from_pretrained`; never with code from the repository, and on the network only for a hub name."""
+    offline = source.folder is not None or not _reachable()
+    if source.folder is None:
+        options["revision"] = source.revision
+    with _in_words(source, offline), _quiet(source.shipped):
+        return read(source.location, trust_remote_code=False, local_files_only=offline, **options)
+
+
+@contextmanager
+def _in_words(source: Source, offline: bool) -> Iterator[None]:
+    try:
+        yield
+    except LensError:
+        raise
+    except Exception as error:  # whatever transformers raises, a person is to read it
+        raise ModelError(_explained(source, offline, error)) from error
+
+
+def _explained(source: Source, offline: bool, error: Exception) -> str:
+    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if "trust_remote_code" in str(error):
+        return f"{source.name} brings program code of its own, which is never run here. Choose a model without."
+    if source.folder is None and offline:
+        there = ", ".join(embedded()) or "no shipped models"
+        return (
+            f"{source.name!r} is not on this machine, and the Hugging Face hub can't be reached. Without a connection "
+            f"there are: {there}; models downloaded before; any local folder.{suggestion(source.name)}"
+        )
+    return f"{source.name!r} could not be read: {said}{suggestion(source.name) if source.folder is None else ''}"
+
+
+def _reachable() -> bool:
+    """Whether the hub answers: asked once and briefly, as its own client tries for half a minute."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:  # noqa: BLE001 - no connection, by whatever name the client calls it
+        return False
+    return True
+
+
+@contextmanager
+def _quiet(wanted: bool) -> Iterator[None]:
+    """Without progress bars where there is nothing to wait for."""
+    from transformers.utils import logging
+
+    bars: Any = logging
+    if not wanted or not bars.is_progress_bar_enabled():
+        yield
+        return
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bar()
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *rest = sorted(names)
+    return f"{first} and {len(rest)} more" if rest else first

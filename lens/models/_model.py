@@ -1,0 +1,208 @@
+"""A model as it is used here: cheap to name, loaded at first use, handed back as it was."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lens.errors import ModelError
+from lens.models._anatomy import Anatomy
+from lens.models._batch import batch
+from lens.models._context import context_of
+from lens.models._family import Kind
+from lens.models._find import proven
+from lens.models._fingerprint import fingerprint
+from lens.models._kind import kind_of
+from lens.models._labels import labeller
+from lens.models._load import check_options, read_config, read_tokenizer, read_weights
+from lens.models._once import Once
+from lens.models._recording import Recording, run
+from lens.models._source import Source, resolve
+from lens.models._text import Tokens, tokenize
+
+__all__ = ["Model", "load"]
+
+SAMPLE = "The cat sat on the mat, and it purred."  # the anatomy is proved on it
+
+
+def load(
+    name: str | os.PathLike[str] | torch.nn.Module,
+    *,
+    tokenizer: Any = None,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
+    """Name a model: a shipped one, a local folder, a hub name, or a `PreTrainedModel` that is in memory.
+
+    Nothing is read before it is needed. `revision` is for hub names; `device` is auto, cpu, mps, cuda or cuda:1;
+    `dtype` is auto (float32 on the CPU, the checkpoint's elsewhere), float32, bfloat16, float16, int8 or int4. A model
+    in memory stays where and what it is, but is switched to eval mode and frozen; give its tokenizer with it.
+    Raises ModelError where the name can be no model's, or for a device or dtype that cannot be had.
+    """
+    if isinstance(name, torch.nn.Module):
+        if (revision, device, dtype) != (None, "auto", "auto"):
+            raise ModelError("A model in memory is used as it is: it takes no revision, device or dtype.")
+        return _in_memory(name, tokenizer)
+    if not isinstance(name, (str, os.PathLike)):
+        raise ModelError(f"A name, a folder or a PreTrainedModel is needed, not {type(name).__name__}.")
+    check_options(device, dtype)
+    source = resolve(name, revision)
+    given = Once(lambda: tokenizer if tokenizer is not None else read_tokenizer(source))
+    return Model(source, given, Once(lambda: _checked(read_config(source))), (device, dtype))
+
+
+def _in_memory(hf: Any, tokenizer: Any) -> Model:
+    config = getattr(hf, "config", None)
+    if config is None:
+        raise ModelError(f"A PreTrainedModel of transformers is needed, not {type(hf).__name__}.")
+    kind_of(config, type(hf).__name__)
+    source = Source(config.name_or_path or type(hf).__name__)
+    return Model(source, Once(lambda: tokenizer), Once(lambda: config), hf=hf.eval().requires_grad_(False))
+
+
+def _checked(config: Any) -> Any:
+    kind_of(config)
+    return config
+
+
+class Model:
+    """A causal or masked language model. Its parts are read when first asked for, once, from whatever thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        tokenizer: Once[Any],
+        config: Once[Any],
+        options: tuple[str, str] = ("auto", "auto"),
+        hf: Any = None,
+    ) -> None:
+        self.name = source.name
+        self.revision = source.revision
+        self.folder: Path | None = source.folder
+        self.lock = threading.RLock()  # held while blocks run: hooks of one recording must not see another's calls
+        self._source = source
+        self._options = options
+        self._in_memory = hf
+        self._tokenizer = tokenizer
+        self._config = config
+        self._proven = Once(self._prove)
+        self._fingerprint = Once(lambda: fingerprint(self.hf))
+        self._label = Once(lambda: labeller(self.tokenizer))
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}{'' if self.loaded else ', not loaded'})"
+
+    @property
+    def config(self) -> Any:
+        """The Hugging Face config."""
+        return self._config()
+
+    @property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokenizer."""
+        if (tokenizer := self._tokenizer()) is None:
+            raise ModelError(f"{self.name} was given without a tokenizer; give it too: load(model, tokenizer=…).")
+        return tokenizer
+
+    @property
+    def n_blocks(self) -> int:
+        """L, the number of blocks; where one block is run many times (ALBERT), of its runs."""
+        return int(self.config.get_text_config().num_hidden_layers)
+
+    @property
+    def width(self) -> int:
+        """The size d of the residual stream."""
+        return int(self.config.get_text_config().hidden_size)
+
+    @property
+    def vocab_size(self) -> int:
+        """The number V of logits at a position."""
+        return int(self.config.get_text_config().vocab_size)
+
+    @property
+    def kind(self) -> Kind:
+        """`causal` (predicts the next token) or `masked` (predicts a masked one)."""
+        return kind_of(self.config, "" if self._in_memory is None else type(self._in_memory).__name__)
+
+    @property
+    def context(self) -> int | None:
+        """The most tokens it can read at once; None where there is no bound."""
+        return context_of(self.config, self._tokenizer())
+
+    @property
+    def mask_token(self) -> str | None:
+        """What the mask is called in a masked model's text; None for a causal model."""
+        return self.tokenizer.mask_token if self.kind == "masked" else None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._in_memory is not None or self._proven.done
+
+    @property
+    def hf(self) -> Any:
+        """The `PreTrainedModel`; it is loaded and its anatomy proved at first use."""
+        return self._proven()[0]
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Its blocks and head, proved to be what they are taken for."""
+        return self._proven()[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the loaded model is."""
+        device: torch.device = self.hf.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the loaded model."""
+        dtype: torch.dtype = self.hf.dtype
+        return dtype
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex sha256 that tells these weights from others, in whatever precision they were loaded."""
+        return self._fingerprint()
+
+    def label(self, token_id: int) -> str:
+        """How a token is shown: spaces, line breaks, bytes and controls as something to be seen."""
+        return self._label()(int(token_id))
+
+    def encode(self, text: str, *, limit: int | None = None) -> Tokens:
+        """The tokens of a text, cut to the context and to `limit`; raises TextError for a text without any."""
+        bounds = [bound for bound in (self.context, limit) if bound is not None]
+        return tokenize(self.tokenizer, text, self.label, self.mask_token, min(bounds, default=None))
+
+    def record(self, tokens: Tokens | Sequence[Tokens], *, padding: Literal["left", "right"] = "right") -> Recording:
+        """One plain forward over a text or a batch of texts, with all that is needed to carry out any block again.
+
+        Raises TextError for tokens that the model cannot read.
+        """
+        rows = [tokens.ids] if isinstance(tokens, Tokens) else [row.ids for row in tokens]
+        hf, anatomy = self._proven()
+        inputs = batch(hf, rows, padding)
+        with self.lock:
+            done = run(hf, anatomy, inputs)
+        return Recording(self, inputs["input_ids"], inputs["attention_mask"], done.streams, done.logits, done.calls)
+
+    def unembed(self, stream: Tensor) -> Tensor:
+        """Logits (…, V) of a stream (…, d) at boundary L, exactly as the model computes them."""
+        with torch.no_grad():
+            return self.anatomy.unembed(stream)
+
+    def _prove(self) -> tuple[Any, Anatomy]:
+        hf = self._in_memory
+        if hf is None:
+            hf = read_weights(self._source, self.config, self.kind, *self._options)
+        without_text = range(min(8, self.vocab_size))
+        ids = without_text if self._tokenizer() is None else self.encode(SAMPLE).ids
+        return hf, proven(hf, batch(hf, [ids], "right"))

@@ -1,0 +1,127 @@
+"""The sentence, the model, the tokens and the layers: what every panel is asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+
+from lens.models import embedded
+from lens.panels._desk import Desk, Problem
+from lens.panels._shelf import Answer
+from lens.panels._undo import Undoing, watch
+from lens.panels.live import Chips, Notice, Sentence
+
+__all__ = ["Header"]
+
+
+class Header(Undoing, widgets.VBox):
+    """Controls of a session. Sliders stay within the model's layers; moving one past the other takes it along."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        session = desk.session
+        self.model = widgets.Combobox(
+            value=session.model,
+            options=embedded(),
+            ensure_option=False,
+            continuous_update=False,
+            description="Model",
+            placeholder="demo, a folder, or a Hugging Face name",
+        )
+        self.sentence = Sentence(value=session.text, placeholder="Type a sentence")
+        self.notice = Notice()
+        self.chips = Chips()
+        self.source = widgets.IntSlider(session.source, 0, 1, description="Source layer")
+        self.target = widgets.IntSlider(1, 0, 1, description="Target layer")
+        self.k = widgets.IntSlider(session.k, 1, 20, description="Predictions")
+        sliders = widgets.HBox([self.source, self.target, self.k])
+        sliders.add_class("lens-controls")
+        super().__init__([self.model, self.sentence, self.notice, self.chips, sliders])
+        self.add_class("lens-header")
+        self._drawing = False
+        self.undo = [*self._follow_session(), *self._follow_person()]
+        self.undo.append(watch(desk, ["answer", "problem", "busy"], self._draw))
+        self.undo.append(watch(session, ["source"], self._draw))
+        self._draw()
+
+    def _follow_session(self) -> list[Any]:
+        session = self._desk.session
+        links = [("model", self.model), ("text", self.sentence), ("k", self.k)]
+        return [widgets.link((session, name), (control, "value")).unlink for name, control in links]
+
+    def _follow_person(self) -> list[Any]:
+        self.source.observe(self._source_moved, "value")
+        self.target.observe(self._target_moved, "value")
+        self.model.observe(self._model_chosen, "value")
+        controls = [self.source.unobserve_all, self.target.unobserve_all, self.model.unobserve_all]
+        return [*controls, self.chips.on_message("pick", self._chip)]
+
+    def _source_moved(self, change: Any) -> None:
+        if self._drawing:
+            return
+        self._desk.session.source = change["new"]
+        if change["new"] > self.target.value:
+            self.target.value = change["new"]
+
+    def _target_moved(self, change: Any) -> None:
+        if self._drawing:
+            return
+        last = change["new"] == self.target.max
+        self._desk.session.target = None if last else change["new"]
+        if change["new"] < self._desk.session.source:
+            self._desk.session.source = change["new"]
+
+    def _model_chosen(self, _: Any) -> None:
+        self._desk.session.target = None  # another depth: begin with its last layer
+
+    def _chip(self, message: dict[str, Any]) -> None:
+        self._desk.pick(int(message["position"]))
+        self._draw()  # a click that changes nothing must not leave its mark
+
+    def _draw(self) -> None:
+        answer: Answer | None = self._desk.answer
+        self._draw_notice(self._desk.problem)
+        self.chips.busy = self._desk.busy
+        if answer is None:
+            return
+        self._drawing = True
+        try:
+            self._draw_layers(answer)
+        finally:
+            self._drawing = False
+        self.chips.show(tokens=_chips(answer), position=answer.position if answer.reading else -1, hint=_hint(answer))
+        self.sentence.note = _note(answer)
+
+    def _draw_layers(self, answer: Answer) -> None:
+        session, n_blocks = self._desk.session, answer.model.n_blocks
+        for slider in (self.source, self.target):
+            slider.max = n_blocks
+        session.source = min(session.source, n_blocks)
+        self.source.value = session.source  # the session, not the answer: a slider under the hand never jumps back
+        self.target.value = n_blocks if session.target is None else session.target
+
+    def _draw_notice(self, problem: Problem | None) -> None:
+        self.notice.show(kind=problem.kind if problem else "none", text=problem.text if problem else "")
+
+
+def _chips(answer: Answer) -> list[dict[str, Any]]:
+    tokens = answer.tokens
+    return [
+        {"label": label, "special": special, "masked": place in tokens.masks, "title": f"token {place}, id {token}"}
+        for place, (label, special, token) in enumerate(zip(tokens.labels, tokens.special, tokens.ids, strict=True))
+    ]
+
+
+def _hint(answer: Answer) -> str:
+    if answer.model.kind == "causal":
+        return "Pick the token after which to predict"
+    return "Click a word to mask it; click the mask to put its word back"
+
+
+def _note(answer: Answer) -> str:
+    tokens = answer.tokens
+    count = len(tokens.ids)
+    if tokens.total > count:
+        return f"{answer.name} reads the first {count:,} of {tokens.total:,} tokens"
+    return f"{count:,} token{'s' if count != 1 else ''}"

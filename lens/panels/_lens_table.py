@@ -1,0 +1,117 @@
+"""The lens table: boundaries × tokens, the top prediction in each cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from lens.numerics import Reading
+from lens.panels._desk import Desk
+from lens.panels._session import METRICS
+from lens.panels._shelf import Answer
+from lens.panels._undo import Undoing, watch
+from lens.panels.live import LensTable as LiveTable
+
+__all__ = ["LensTable"]
+
+SHOWN = 10  # predictions in a cell's tooltip
+DESCRIBED = {
+    "probability": ("Probability", "", "high"),
+    "entropy": ("Entropy", "nats", "low"),
+    "rank": ("Rank", "of the model's top token", "low"),
+    "kl": ("KL", "nats from the model", "low"),
+    "surprisal": ("Surprisal", "nats", "low"),
+}
+
+
+class LensTable(Undoing, LiveTable):
+    """Draws the session's reading; a click on a cell sets source and position."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._drawn: Reading | None = None
+        self.undo = [
+            *(widgets.link((desk.session, name), (self, name)).unlink for name in ("cast", "metric")),
+            watch(desk, ["answer", "busy", "problem"], self._draw),
+            watch(desk.session, ["source"], self._select),
+            self.on_message("pick", self._pick),
+        ]
+        self._draw()
+
+    def _pick(self, message: dict[str, Any]) -> None:
+        answer: Answer | None = self._desk.answer
+        if answer is None or answer.reading is None:
+            return
+        if 0 <= (source := int(message["source"])) <= answer.reading.target:
+            self._desk.session.source = source
+        position = int(message["position"])
+        if answer.model.kind == "causal" or position in answer.tokens.masks:
+            self._desk.pick(position)
+
+    def _select(self) -> None:
+        answer: Answer | None = self._desk.answer
+        self.show(source=self._desk.session.source, position=answer.position if answer else -1)
+
+    def _draw(self) -> None:
+        answer: Answer | None = self._desk.answer
+        self.busy = self._desk.stale
+        if answer and answer.reading and answer.reading is not self._drawn:
+            self._drawn = answer.reading
+            self.fill(**picture(answer, answer.reading), source=self._desk.session.source, position=answer.position)
+        else:
+            self._select()
+
+
+def picture(answer: Answer, reading: Reading) -> dict[str, Any]:
+    """Everything the picture needs, so that switching cast or metric asks nothing of the kernel."""
+    k = min(SHOWN, reading.k)
+    ids = np.concatenate([reading.token_ids, _model_row(reading, reading.model_token_ids)], axis=1)[..., :k]
+    probabilities = np.concatenate([reading.probabilities, _model_row(reading, reading.model_probabilities)], axis=1)
+    known, places = np.unique(ids, return_inverse=True)
+    tokens = answer.tokens
+    return {
+        "spec": {
+            "layers": list(reading.sources),
+            "columns": [
+                {"label": tokens.labels[p], "special": tokens.special[p], "masked": p in tokens.masks}
+                for p in reading.positions
+            ],
+            "casts": list(reading.casts),
+            "k": k,
+            "vocabulary": [reading.labels[token] for token in known.tolist()],
+            "metrics": [_metric(reading, name) for name in METRICS],
+            "target": reading.target,
+        },
+        "top": places.reshape(ids.shape),
+        "probabilities": probabilities[..., :k],
+        "scores": np.stack([_plane(reading, name) for name in METRICS]),
+    }
+
+
+def _model_row(reading: Reading, values: Any) -> Any:
+    """(P, …) of the full model as a last row (C, 1, P, …) under each cast."""
+    return np.broadcast_to(values, (len(reading.casts), 1, *values.shape))
+
+
+def _plane(reading: Reading, metric: str) -> Any:
+    """(C, S + 1, P): the metric of each source, then of the model itself."""
+    nothing = np.zeros(len(reading.positions))
+    own = {
+        "probability": reading.model_probabilities[:, 0],
+        "entropy": reading.model_entropy,
+        "rank": nothing,
+        "kl": nothing,
+        "surprisal": reading.model_surprisal,
+    }[metric]
+    values = reading.probabilities[..., 0] if metric == "probability" else getattr(reading, metric)
+    return np.concatenate([values, _model_row(reading, own)], axis=1)
+
+
+def _metric(reading: Reading, name: str) -> dict[str, Any]:
+    title, unit, better = DESCRIBED[name]
+    plane = _plane(reading, name)
+    high = 1.0 if name == "probability" else float(np.nanmax(plane))
+    return {"key": name, "title": title, "unit": unit, "low": 0.0, "high": high, "better": better}

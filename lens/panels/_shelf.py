@@ -1,0 +1,128 @@
+"""From a question to its answer, with what can be kept between questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lens.analyses import read_recording
+from lens.casts import Maps
+from lens.engine import ByteCache
+from lens.errors import MapsError
+from lens.execution import maps_for
+from lens.models import Model, Recording, Tokens, load
+from lens.numerics import Reading
+
+__all__ = ["LISTED", "Answer", "Question", "Shelf"]
+
+LISTED = 20  # predictions computed per cell, so that listing more or fewer costs nothing
+BUDGET = 512 * 2**20  # bytes of recordings and readings kept
+LIMIT = 512  # tokens read at once: the table of a longer text serves nobody, and its price grows with the square
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one answer depends on."""
+
+    model: str
+    text: str
+    target: int | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What lens found out; `reading` is None where a masked model was given no mask."""
+
+    question: Question
+    model: Model
+    tokens: Tokens
+    reading: Reading | None
+    absent: dict[str, str]  # cast → why it cannot be shown
+
+    @property
+    def name(self) -> str:
+        """The model's name as a person says it."""
+        return name_of(self.model)
+
+    @property
+    def target(self) -> int:
+        """The target boundary in use."""
+        wanted = self.question.target
+        return self.model.n_blocks if wanted is None else min(wanted, self.model.n_blocks)
+
+    @cached_property
+    def position(self) -> int:
+        """The token looked at: the one asked for; for a masked model the mask nearest to it."""
+        last = len(self.tokens.ids) - 1
+        wanted = last if self.question.position is None else min(self.question.position, last)
+        if self.model.kind == "causal" or not self.tokens.masks:
+            return wanted
+        near = 0 if self.question.position is None else wanted
+        return min(self.tokens.masks, key=lambda mask: abs(mask - near))
+
+
+@dataclass
+class Shelf:
+    """Models, recordings and readings that are at hand."""
+
+    models: dict[str, Model] = field(default_factory=dict)
+    maps: dict[str, Maps | None] = field(default_factory=dict)
+    cache: ByteCache = field(default_factory=lambda: ByteCache(BUDGET))
+
+    def model(self, name: str) -> Model:
+        """The model called `name`, loaded at most once."""
+        if name not in self.models:
+            self.models[name] = load(name)
+        return self.models[name]
+
+    def ready(self, name: str) -> bool:
+        """Whether a question to `name` can be answered without loading anything."""
+        return name in self.models and self.models[name].loaded
+
+    def answer(self, question: Question) -> Answer:
+        """Answer `question`; raises LensError in words."""
+        model = self.model(question.model)
+        tokens = model.encode(question.text, limit=LIMIT)
+        bare = Answer(question, model, tokens, None, {})
+        if model.kind == "masked" and not tokens.masks:
+            return bare
+        recording = self.cache.get((question.model, question.text), lambda: _sized(model.record(tokens)))
+        maps, absent = self._maps(model, bare.target)
+        casts = tuple(cast for cast in ("id", "mat") if cast not in absent)
+
+        def make() -> tuple[Reading, int]:
+            reading = read_recording(
+                recording, tokens, casts=casts, target=bare.target, k=min(LISTED, model.vocab_size), maps=maps
+            )
+            return reading, reading.nbytes
+
+        reading = self.cache.get((question.model, question.text, bare.target, casts, id(maps)), make)
+        return Answer(question, model, tokens, reading, absent)
+
+    def keep_maps(self, model: Model, maps: Maps) -> None:
+        """Use `maps` for `model` from now on."""
+        self.maps[model.name] = maps
+
+    def _maps(self, model: Model, target: int) -> tuple[Maps | None, dict[str, str]]:
+        try:
+            if model.name not in self.maps:
+                self.maps[model.name] = maps_for(model)
+        except MapsError as error:
+            return None, {"mat": str(error)}
+        maps = self.maps[model.name]
+        if maps is None:
+            return None, {"mat": f"No linear maps are fitted for {name_of(model)} yet."}
+        if not maps.covers("mat", tuple(range(target + 1)), target):
+            return maps, {"mat": f"The maps fitted for {name_of(model)} do not go to layer {target}."}
+        return maps, {}
+
+
+def name_of(model: Model) -> str:
+    """The model's name as a person says it: of a folder, its own name."""
+    return model.folder.name if model.folder else model.name
+
+
+def _sized(recording: Recording) -> tuple[Recording, int]:
+    tensors = (*recording.streams, recording.logits)
+    return recording, sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,12 @@
+"""Live pictures: small widgets of our own that follow the hand. One `.py`, one `.js` and one `.css` each."""
+
+from __future__ import annotations
+
+from lens.panels.live._chips import Chips
+from lens.panels.live._live import Live
+from lens.panels.live._notice import Notice
+from lens.panels.live._sentence import Sentence
+from lens.panels.live._table import LensTable
+from lens.panels.live._topk import TopK
+
+__all__ = ["Chips", "LensTable", "Live", "Notice", "Sentence", "TopK"]

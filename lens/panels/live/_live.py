@@ -1,0 +1,44 @@
+"""The base of every live picture: a small widget of our own whose script and style travel with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import anywidget
+
+__all__ = ["Live"]
+
+
+def _text(name: str) -> str:
+    return (files("lens.panels.live") / name).read_text(encoding="utf-8")
+
+
+class Live(anywidget.AnyWidget):
+    """A picture drawn in the browser from synced traits; `class Name(Live, asset="name")` takes `name.js`, `name.css`.
+
+    `common.js` and `theme.css` are joined in front, so each widget is one self-contained module without imports.
+    """
+
+    def __init_subclass__(cls, *, asset: str | None = None, **kwargs: Any) -> None:
+        if asset is not None:
+            cls._esm = "\n".join([_text("common.js"), _text(f"{asset}.js")])
+            cls._css = "\n".join([_text("theme.css"), _text(f"{asset}.css")])
+        super().__init_subclass__(**kwargs)
+
+    def show(self, **state: Any) -> None:
+        """Set several traits in one message, so that the browser draws once. Raises TraitError on an unknown name."""
+        with self.hold_sync():
+            for name, value in state.items():
+                self.set_trait(name, value)
+
+    def on_message(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Call `handler` with each message of this kind from the browser; returns the function that undoes it."""
+
+        def receive(_widget: Live, content: object, _buffers: object) -> None:
+            if isinstance(content, dict) and content.get("kind") == kind:
+                handler(content)
+
+        self.on_msg(receive)
+        return lambda: self.on_msg(receive, remove=True)

@@ -1,0 +1,77 @@
+"""The lens table as a figure: to look at longer, to save, to print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lens.errors import LensError
+from lens.numerics import Reading
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["Metric", "lens_table"]
+
+Metric = Literal["probability", "entropy", "rank", "kl", "surprisal"]
+TITLES = {
+    "probability": "probability",
+    "entropy": "entropy (nats)",
+    "rank": "rank of the model's top token",
+    "kl": "KL from the model (nats)",
+    "surprisal": "surprisal (nats)",
+}
+
+
+def lens_table(reading: Reading, *, cast: str = "mat", metric: Metric = "probability") -> go.Figure:
+    """Boundaries × tokens: the top prediction of `cast` in each cell, coloured by `metric`; hover lists five."""
+    import plotly.graph_objects as go
+
+    if cast not in reading.casts or metric not in TITLES:
+        raise LensError(
+            f"This reading holds the casts {', '.join(reading.casts)} and the metrics {', '.join(TITLES)}; "
+            f"{cast!r} by {metric!r} is not among them."
+        )
+    place = reading.casts.index(cast)
+    values = reading.probabilities[place, :, :, 0] if metric == "probability" else getattr(reading, metric)[place]
+    heat = go.Heatmap(
+        z=values,
+        y=[f"layer {source}" for source in reading.sources],
+        text=_labels(reading, reading.token_ids[place, :, :, 0]),
+        customdata=_listed(reading, place),
+        texttemplate="%{text}",
+        hovertemplate="%{y}<br>%{customdata}<extra></extra>",
+        colorscale="Cividis",
+        reversescale=metric != "probability",
+        colorbar={"title": {"text": TITLES[metric]}},
+        xgap=1,
+        ygap=1,
+    )
+    tokens = [_plain(reading.tokens[position]) for position in reading.positions]
+    layout = {
+        "title": {"text": _plain(f"{reading.model}: {cast} to layer {reading.target}")},
+        "xaxis": {"tickvals": list(range(len(tokens))), "ticktext": tokens, "side": "top"},
+        "template": "plotly_white",
+        "height": 120 + 28 * len(reading.sources),
+    }
+    return go.Figure(heat, layout)
+
+
+def _labels(reading: Reading, ids: Any) -> Any:
+    return np.array([_plain(reading.labels[token]) for token in ids.ravel().tolist()], object).reshape(ids.shape)
+
+
+def _listed(reading: Reading, place: int) -> Any:
+    """For each cell its five most probable tokens, a line each."""
+    labels = _labels(reading, reading.token_ids[place, :, :, :5])
+    shares = reading.probabilities[place, :, :, :5]
+    lines = np.array(
+        [f"{label} {share:.1%}" for label, share in zip(labels.ravel(), shares.ravel(), strict=True)], object
+    )
+    return np.apply_along_axis("<br>".join, -1, lines.reshape(labels.shape).astype(str))
+
+
+def _plain(text: str) -> str:
+    """Text as text: plotly reads some mark-up in labels."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

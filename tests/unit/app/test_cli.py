@@ -1,0 +1,131 @@
+"""The command line: what it hands on, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lens
+from lens.app import _lab, _serve, cli
+from lens.errors import LensError
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.ipynb"
+    path.write_text("{}", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What would be served, in place of serving it."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(_serve, "serve", lambda path, **options: calls.append({"path": path, **options}))
+    monkeypatch.delenv(cli.MODEL_VARIABLE, raising=False)
+    return calls
+
+
+def test_what_is_said_reaches_the_server(served: list[dict[str, Any]], notebook: Path) -> None:
+    line = f"app --notebook {notebook} --port 9000 --host 0.0.0.0 --no-browser --preheat 3 --debug"
+    assert cli.main(line.split()) == 0
+    assert served == [
+        {"path": notebook, "host": "0.0.0.0", "port": 9000, "browser": False, "preheat": 3, "debug": True}  # noqa: S104
+    ]
+
+
+def test_what_is_not_said_stays_on_this_machine(served: list[dict[str, Any]], notebook: Path) -> None:
+    assert cli.main(["app", "--notebook", str(notebook)]) == 0
+    assert served[0] == {
+        "path": notebook,
+        "host": "127.0.0.1",
+        "port": 8866,
+        "browser": True,
+        "preheat": 1,
+        "debug": False,
+    }
+
+
+def test_without_a_notebook_lens_serves_its_own(served: list[dict[str, Any]]) -> None:
+    assert cli.main(["app"]) == 0
+    assert served[0]["path"].name == "explore.ipynb"
+    assert served[0]["path"].is_file()
+
+
+def test_a_folder_reaches_the_kernel_in_full(
+    served: list[dict[str, Any]], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["app", "--notebook", str(notebook), "--model", "model"]) == 0
+    assert os.environ[cli.MODEL_VARIABLE] == str(tmp_path / "model")
+
+
+def test_a_hub_name_reaches_the_kernel_as_it_is(served: list[dict[str, Any]], notebook: Path) -> None:
+    assert cli.main(["app", "--notebook", str(notebook), "--model", "owner/name"]) == 0
+    assert os.environ[cli.MODEL_VARIABLE] == "owner/name"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("app --port 70000", "'70000' is no port; give a whole number from 1 to 65535"),
+        ("app --port 0", "'0' is no port; give a whole number from 1 to 65535"),
+        ("lab --port eighty", "'eighty' is no port; give a whole number from 1 to 65535"),
+        ("app --preheat -1", "'-1' is no number of sessions; give 0 or more"),
+        ("app --notebook nowhere.ipynb", "there is no notebook 'nowhere.ipynb'; give the path of an .ipynb file"),
+        ("app --nonsense", "unrecognized arguments: --nonsense"),
+        ("", "the following arguments are required: app | lab"),
+    ],
+)
+def test_a_bad_line_is_answered_with_one_line(
+    line: str, words: str, served: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(line.split())
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert said.err.endswith(f"{words}\n")
+    assert said.err.count("\n") == 1
+    assert not said.out
+    assert not served
+
+
+def test_a_bad_model_is_answered_with_one_line(
+    served: list[dict[str, Any]], notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["app", "--notebook", str(notebook), "--model", "no/such/folder"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("lens: There is no folder 'no/such/folder'")
+    assert said.err.count("\n") == 1
+    assert not served
+
+
+def test_trouble_on_the_way_is_answered_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise LensError("No port is free.")
+
+    monkeypatch.setattr(_serve, "serve", refuse)
+    assert cli.main(["app", "--notebook", str(notebook)]) == 2
+    assert capsys.readouterr().err == "lens: No port is free.\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"lens {lens.__version__}\n"
+
+
+def test_lab_opens_the_notebook_that_is_named(monkeypatch: pytest.MonkeyPatch, notebook: Path) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(_lab.LabApp, "launch_instance", calls.append)
+    assert cli.main(["lab", "--notebook", str(notebook), "--port", "9001", "--no-browser"]) == 0
+    assert {f"--ServerApp.root_dir={notebook.parent}", "--LabApp.default_url=/lab/tree/mine.ipynb"} <= set(calls[0])
+    assert {"--ServerApp.port=9001", "--ServerApp.open_browser=False", "--ServerApp.ip=127.0.0.1"} <= set(calls[0])

@@ -1,0 +1,102 @@
+"""How Voilà is set up, and which port it takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from voila.configuration import VoilaConfiguration
+
+from lens.app import _serve
+from lens.app._places import CHECKOUT, TEMPLATE, expose_template
+from lens.errors import LensError
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that someone listens on, with at least one free above it."""
+    with socket.socket() as listener:
+        listener.bind((HERE, 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_beside_a_taken_port_the_next_free_one_serves(taken: int) -> None:
+    with _serve.bind(HERE, taken) as beside:
+        free = _serve.port_of(beside)
+    assert taken < free < taken + _serve.PORTS_TRIED
+    with _serve.bind(HERE, free) as listening:
+        assert _serve.port_of(listening) == free
+
+
+def test_no_free_port_is_said_in_words(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_serve, "PORTS_TRIED", 1)
+    with pytest.raises(LensError, match=rf"No port from {taken} to {taken} is free; give another with --port\."):
+        _serve.bind(HERE, taken)
+
+
+def test_an_address_of_another_machine_is_refused_in_words() -> None:
+    with pytest.raises(LensError, match=r"Cannot listen on '192\.0\.2\.1', port 8866: "):
+        _serve.bind("192.0.2.1", 8866)  # kept for documentation, so no machine has it
+
+
+def test_every_setting_is_one_that_exists() -> None:
+    settings = _serve.configuration(Path("book.ipynb"), host=HERE, preheat=2)
+    assert not set(settings.VoilaConfiguration) - set(VoilaConfiguration.class_trait_names(config=True))
+    assert not set(settings.Voila) - set(_serve.Voila.class_trait_names())
+
+
+def test_visitors_cannot_change_the_page_or_see_its_source() -> None:
+    settings = _serve.configuration(Path("book.ipynb"), host=HERE).VoilaConfiguration
+    assert settings.allow_template_override == settings.allow_theme_override == "NO"
+    assert settings.strip_sources
+    assert not settings.show_tracebacks
+    assert not settings.file_allowlist
+
+
+def test_only_a_server_for_others_answers_to_other_names() -> None:
+    def answers_to_any(host: str) -> bool:
+        settings = _serve.configuration(Path("book.ipynb"), host=host).Voila.tornado_settings
+        return bool(settings["allow_remote_access"])
+
+    assert not any(map(answers_to_any, (HERE, "localhost", "::1")))
+    assert answers_to_any("0.0.0.0")  # noqa: S104 - a setting, nothing listens
+
+
+def test_the_page_may_ask_no_other_host() -> None:
+    policy = _serve.CONTENT_POLICY
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert not re.search(r"https?:|\*", policy)
+
+
+def test_kernels_meet_in_files_where_their_names_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = os.sep + "t", os.sep + "t" * 60
+    monkeypatch.setattr(tempfile, "tempdir", short)
+    assert _serve.configuration(Path("book.ipynb"), host=HERE).ConnectionFileMixin.transport == "ipc"
+    monkeypatch.setattr(tempfile, "tempdir", long)
+    assert _serve.configuration(Path("book.ipynb"), host=HERE).ConnectionFileMixin.transport == "tcp"
+
+
+def test_the_kernel_is_this_python() -> None:
+    manager = _serve._ThisPython()
+    assert isinstance(manager, KernelSpecManager)
+    assert list(manager.find_kernel_specs()) == ["python3"]
+    assert manager.get_kernel_spec("python3").argv[0] == os.sys.executable  # type: ignore[attr-defined]
+
+
+def test_a_checkout_shows_its_template_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", "elsewhere")
+    expose_template()
+    first, second = os.environ["JUPYTER_PATH"].split(os.pathsep)
+    assert (Path(first) / "voila" / "templates" / TEMPLATE / "index.html.j2").is_file()
+    assert Path(first).is_relative_to(CHECKOUT)
+    assert second == "elsewhere"

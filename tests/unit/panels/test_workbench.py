@@ -1,0 +1,186 @@
+"""The workbench without a browser: what is shown is what `lens.read` says, and bad input loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lens
+from lens.engine import InlineEngine
+from lens.panels import Explore
+from lens.panels._session import EXAMPLES, Session
+
+
+@pytest.fixture
+def bench() -> Iterator[Explore]:
+    bench = Explore(Session(), InlineEngine())
+    yield bench
+    bench.close()
+
+
+def column(bench: Explore, key: str) -> dict[str, Any]:
+    return next(column for column in bench.jump.columns if column["key"] == key)
+
+
+def shown(bench: Explore, key: str) -> dict[int, float]:
+    return {row["token_id"]: row["probability"] for row in column(bench, key)["rows"]}
+
+
+def read(bench: Explore, cast: str, source: int, position: int, target: int | None = None) -> dict[int, float]:
+    session = bench.session
+    frame = lens.read(lens.load(session.model), session.text, target=target, k=session.k).frame()
+    rows = frame.query("cast == @cast and source == @source and position == @position")
+    return dict(zip(rows.token_id, rows.probability, strict=True))
+
+
+def test_the_first_picture_is_there_at_once(bench: Explore) -> None:
+    assert not bench.desk.stale
+    assert bench.header.notice.kind == "none"
+    assert [column["key"] for column in bench.jump.columns] == ["id", "mat", "model"]
+    assert bench.table.spec["layers"] == list(range(13))
+    assert bench.header.target.value == 12
+
+
+@pytest.mark.parametrize("cast", ["id", "mat"])
+def test_bars_are_what_read_says(bench: Explore, cast: str) -> None:
+    bench.session.text = "She opened the window and saw a"
+    bench.header.source.value = 5
+    bench.header.target.value = 9
+    bench.header.k.value = 4
+    bench.desk.pick(3)
+    assert bench.desk.answer.position == 3
+    assert shown(bench, cast) == pytest.approx(read(bench, cast, 5, 3, target=9))
+    assert column(bench, cast)["subtitle"].endswith("layer 9, then the real blocks")
+
+
+def test_the_model_column_is_the_models_own(bench: Explore) -> None:
+    reading = lens.read(lens.load("demo"), bench.session.text, k=bench.session.k)
+    assert list(shown(bench, "model")) == reading.model_token_ids[-1].tolist()
+    assert column(bench, "model")["rows"][0]["agrees"]
+
+
+def test_the_table_holds_the_reading(bench: Explore) -> None:
+    reading, spec = bench.desk.answer.reading, bench.table.spec
+    shape = (2, 14, len(reading.tokens), spec["k"])
+    top = np.frombuffer(bench.table.top, "<i4").reshape(shape)
+    words = [spec["vocabulary"][place] for place in top[1, 4, :, 0]]
+    assert words == [reading.labels[token] for token in reading.token_ids[1, 4, :, 0].tolist()]
+    scores = np.frombuffer(bench.table.scores, "<f4").reshape(5, 2, 14, -1)
+    np.testing.assert_allclose(scores[3, 0, :13], reading.kl[0], rtol=1e-6)
+    np.testing.assert_allclose(scores[0, 0, 13], reading.model_probabilities[:, 0])
+    assert (scores[3, 0, 13] == 0).all()
+
+
+def test_sliders_take_each_other_along(bench: Explore) -> None:
+    bench.header.target.value = 6
+    bench.header.source.value = 8
+    assert (bench.session.source, bench.session.target) == (8, 8)
+    bench.header.target.value = 3
+    assert (bench.session.source, bench.header.source.value) == (3, 3)
+    bench.header.target.value = 12
+    assert bench.session.target is None
+
+
+def test_a_click_on_a_cell_sets_source_and_position(bench: Explore) -> None:
+    bench.table._handle_custom_msg({"kind": "pick", "source": 7, "position": 2}, [])
+    assert (bench.session.source, bench.desk.answer.position) == (7, 2)
+    assert (bench.header.source.value, bench.header.chips.position) == (7, 2)
+
+
+def test_typing_at_the_end_keeps_looking_at_the_end(bench: Explore) -> None:
+    bench.session.text += " old door and"
+    assert bench.desk.answer.position == len(bench.desk.answer.tokens) - 1
+
+
+def test_a_word_is_masked_moved_and_put_back(bench: Explore) -> None:
+    bench.session.model = "demo-bert"
+    assert bench.session.text == EXAMPLES["masked"]
+    bench.session.text = "The old man sat by the fire."
+    assert bench.desk.stale
+    assert "click a word to mask it" in bench.header.notice.text
+    bench.desk.pick(2)
+    assert bench.session.text == "The [MASK] man sat by the fire."
+    assert not bench.desk.stale
+    assert bench.desk.answer.tokens.masks == (bench.desk.answer.position,)
+    assert shown(bench, "mat") == pytest.approx(read(bench, "mat", bench.session.source, bench.desk.answer.position))
+    words = bench.desk.answer.tokens
+    bench.desk.pick(next(p for p, label in enumerate(words.labels) if "sat" in label))
+    assert bench.session.text == "The old man [MASK] by the fire."
+    bench.desk.pick(next(p for p, label in enumerate(bench.desk.answer.tokens.labels) if "old" in label))
+    assert bench.session.text == "The [MASK] man sat by the fire."
+    bench.desk.pick(bench.desk.answer.position)
+    assert bench.session.text == "The old man sat by the fire."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "There is no text yet"), ("   \n", "There is no text yet")],
+)
+def test_empty_text_keeps_the_picture(bench: Explore, text: str, message: str) -> None:
+    before = bench.jump.columns
+    bench.session.text = text
+    assert message in bench.header.notice.text
+    assert bench.jump.columns == before
+    assert bench.jump.busy
+    assert bench.session.text == text
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("demo2", "demo"),
+        ("no such model!", "no such model!"),
+        ("", "name"),
+        ("x" * 5000, "5,000 characters"),
+        ("<script>alert(1)</script>", "<script>"),
+    ],
+)
+def test_an_unknown_model_is_said_and_the_text_kept(bench: Explore, model: str, message: str) -> None:
+    bench.session.text = "Keep this."
+    bench.session.model = model
+    assert bench.header.notice.kind == "error"
+    assert message in bench.header.notice.text
+    assert len(bench.header.notice.text) < 1000
+    assert bench.header.sentence.value == "Keep this."
+    bench.session.model = "demo"
+    assert bench.header.notice.kind == "none"
+
+
+def test_a_folder_that_is_no_model(bench: Explore, tmp_path: Path) -> None:
+    bench.session.model = str(tmp_path)
+    assert "holds no model" in bench.header.notice.text
+
+
+def test_a_long_text_says_what_is_read(bench: Explore) -> None:
+    bench.session.text = "word " * 2000
+    answer = bench.desk.answer
+    assert answer.tokens.total > 256 == len(answer.tokens)
+    assert bench.header.sentence.note == f"demo reads the first 256 of {answer.tokens.total:,} tokens"
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "سلام دنیا", "🧙‍♂️ 👩‍👩‍👧", "a\x00b\ud800c", "\u202ereversed"]
+)
+def test_any_text_is_read(bench: Explore, text: str) -> None:
+    bench.session.text = text
+    assert not bench.desk.stale
+    assert all(chip["label"] for chip in bench.header.chips.tokens)
+
+
+def test_closing_leaves_nothing_behind() -> None:
+    session = Session()
+    names = ("model", "text", "source", "target", "position", "k", "cast", "metric")
+
+    def observers() -> int:
+        return sum(len(found) for name in names for found in session._trait_notifiers.get(name, {}).values())
+
+    before = observers()
+    bench = Explore(session, InlineEngine())
+    assert observers() > before
+    bench.close()
+    bench.close()
+    assert observers() == before
