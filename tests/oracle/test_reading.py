@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,10 +128,8 @@ def test_frames_are_tidy(name: str) -> None:
     assert scores.query("cast == 'id' and source == 2 and position == 3").kl.item() == reading.kl[0, 2, 3]
 
 
-def test_a_real_llama_read_as_it_is() -> None:
-    path = Path(os.environ.get("LENS_SHARED", Path(__file__).parents[3] / "shared")) / "data/models/stories260K"
-    if not path.is_dir():
-        pytest.skip("stories260K is not beside this checkout")
+def test_a_real_llama_read_as_it_is(shared_data: Path) -> None:
+    path = shared_data / "models" / "stories260K"
     hf = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     text = "Once upon a time there was a little"
     inputs = AutoTokenizer.from_pretrained(path)(text, return_tensors="pt")

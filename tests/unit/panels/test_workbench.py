@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,41 @@ def test_any_text_is_read(bench: Explore, text: str) -> None:
     bench.session.text = text
     assert not bench.desk.stale
     assert all(chip["label"] for chip in bench.header.chips.tokens)
+
+
+@pytest.fixture
+def own_model(tmp_path: Path, byte_level: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model of one's own in a folder, without maps, and an empty store for those that are fitted here."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    monkeypatch.setenv("LENS_MAPS", str(tmp_path / "store"))
+    folder = tmp_path / "own-model"
+    config = GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=64, vocab_size=len(byte_level))
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    byte_level.save_pretrained(folder)
+    return folder
+
+
+def test_without_maps_id_works_and_a_fit_is_offered_run_and_kept(bench: Explore, own_model: Path) -> None:
+    bench.session.model = str(own_model)
+    assert shown(bench, "id")
+    assert column(bench, "mat")["message"] == "No linear maps are fitted for own-model yet."
+    assert bench.table.spec["casts"] == ["id"]
+    bench.jump._handle_custom_msg({"kind": "action", "id": "fit"}, [])
+    assert column(bench, "mat")["message"] is None
+    assert shown(bench, "mat") == pytest.approx(read(bench, "mat", bench.session.source, bench.desk.answer.position))
+    assert [path.name for path in (own_model.parent / "store").glob("*/*")]
+    again = Explore(Session(model=str(own_model)), InlineEngine())
+    assert shown(again, "mat")
+    again.close()
+
+
+def test_maps_of_another_model_are_refused_in_their_column(bench: Explore, own_model: Path) -> None:
+    shutil.copytree(Path(lens.__file__).parent / "models/embedded/demo/maps", own_model / "maps")
+    bench.session.model = str(own_model)
+    assert "These maps are for demo" in column(bench, "mat")["message"]
+    assert shown(bench, "id")
+    assert bench.header.notice.kind == "none"
 
 
 def test_closing_leaves_nothing_behind() -> None:
