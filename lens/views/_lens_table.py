@@ -62,14 +62,15 @@ def _labels(reading: Reading, ids: Any) -> Any:
     return np.array([_plain(reading.labels[token]) for token in ids.ravel().tolist()], object).reshape(ids.shape)
 
 
-def _listed(reading: Reading, place: int) -> Any:
+def _listed(reading: Reading, place: int) -> list[list[str]]:
     """For each cell its five most probable tokens, a line each."""
-    labels = _labels(reading, reading.token_ids[place, :, :, :5])
-    shares = reading.probabilities[place, :, :, :5]
-    lines = np.array(
-        [f"{label} {share:.1%}" for label, share in zip(labels.ravel(), shares.ravel(), strict=True)], object
-    )
-    return np.apply_along_axis("<br>".join, -1, lines.reshape(labels.shape).astype(str))
+    ids, shares = reading.token_ids[place, :, :, :5].tolist(), reading.probabilities[place, :, :, :5].tolist()
+
+    def cell(tokens: list[int], probabilities: list[float]) -> str:
+        pairs = zip(tokens, probabilities, strict=True)
+        return "<br>".join(f"{_plain(reading.labels[token])} {share:.1%}" for token, share in pairs)
+
+    return [[cell(*pair) for pair in zip(*rows, strict=True)] for rows in zip(ids, shares, strict=True)]
 
 
 def _plain(text: str) -> str:
