@@ -28,6 +28,7 @@ class Header(Undoing, widgets.VBox):
             continuous_update=False,
             description="Model",
             placeholder="demo, a folder, or a Hugging Face name",
+            style={"description_width": "initial"},
         )
         self.sentence = Sentence(value=session.text, placeholder="Type a sentence")
         self.notice = Notice()
@@ -37,7 +38,11 @@ class Header(Undoing, widgets.VBox):
         self.k = widgets.IntSlider(session.k, 1, 20, description="Predictions")
         sliders = widgets.HBox([self.source, self.target, self.k])
         sliders.add_class("lens-controls")
-        super().__init__([self.model, self.sentence, self.notice, self.chips, sliders])
+        title = widgets.HTML("<h1>lens</h1>")
+        title.add_class("lens-title")
+        top = widgets.HBox([title, self.model])
+        top.add_class("lens-top")
+        super().__init__([top, self.sentence, self.notice, self.chips, sliders])
         self.add_class("lens-header")
         self._drawing = False
         self.undo = [*self._follow_session(), *self._follow_person()]

@@ -63,10 +63,10 @@ def columns(answer: Answer, source: int, k: int, fitting: str) -> list[dict[str,
 def _cast(reading: Reading, cast: str, source: int, place: int, k: int, subtitle: str) -> dict[str, Any]:
     at = reading.casts.index(cast), source, place
     facts = [
-        ("entropy", f"{reading.entropy[at]:.2f}", "nats: how undecided this prediction is"),
-        ("KL", f"{reading.kl[at]:.2f}", "nats: KL divergence of this prediction from the model's own"),
-        ("surprisal", f"{reading.surprisal[at]:.2f}", "nats: −ln of the model's probability for this top token"),
-        ("rank", f"{reading.rank[at] + 1}", "place of the model's own top token here; 1 is the top"),
+        ("entropy", f"{reading.entropy[at]:.2f} nats", "how undecided this prediction is"),
+        ("KL", f"{reading.kl[at]:.2f} nats", "KL divergence of this prediction from the model's own"),
+        ("surprisal", f"{reading.surprisal[at]:.2f} nats", "−ln of the model's probability for this top token"),
+        ("rank", f"{reading.rank[at] + 1:,}", "place of the model's own top token here; 1 is the top"),
     ]
     ids, probabilities = reading.token_ids[at][:k], reading.probabilities[at][:k]
     return _column(cast, cast, subtitle, _rows(reading, ids, probabilities, place), facts)
@@ -74,7 +74,10 @@ def _cast(reading: Reading, cast: str, source: int, place: int, k: int, subtitle
 
 def _model(reading: Reading, place: int, k: int, name: str) -> dict[str, Any]:
     rows = _rows(reading, reading.model_token_ids[place][:k], reading.model_probabilities[place][:k], place)
-    facts = [("entropy", f"{reading.model_entropy[place]:.2f}", "nats: how undecided the model is")]
+    facts = [
+        ("entropy", f"{reading.model_entropy[place]:.2f} nats", "how undecided the model is"),
+        ("surprisal", f"{reading.model_surprisal[place]:.2f} nats", "−ln of the probability of its top token"),
+    ]
     return _column("model", "model", f"{name}, all layers", rows, facts)
 
 

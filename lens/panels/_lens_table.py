@@ -20,8 +20,8 @@ SHOWN = 10  # predictions in a cell's tooltip
 DESCRIBED = {
     "probability": ("Probability", "", "high"),
     "entropy": ("Entropy", "nats", "low"),
-    "rank": ("Rank", "of the model's top token", "low"),
-    "kl": ("KL", "nats from the model", "low"),
+    "rank": ("Rank", "", "low"),
+    "kl": ("KL", "nats", "low"),
     "surprisal": ("Surprisal", "nats", "low"),
 }
 
@@ -83,7 +83,10 @@ def picture(answer: Answer, reading: Reading) -> dict[str, Any]:
             "k": k,
             "vocabulary": [reading.labels[token] for token in known.tolist()],
             "metrics": [_metric(reading, name) for name in METRICS],
+            "positions": list(reading.positions),
             "target": reading.target,
+            "title": "Every layer, every token",
+            "note": f"{answer.name} · {answer.model.n_blocks} blocks · read at layer {reading.target}",
         },
         "top": places.reshape(ids.shape),
         "probabilities": probabilities[..., :k],
@@ -102,16 +105,17 @@ def _plane(reading: Reading, metric: str) -> Any:
     own = {
         "probability": reading.model_probabilities[:, 0],
         "entropy": reading.model_entropy,
-        "rank": nothing,
+        "rank": nothing + 1,
         "kl": nothing,
         "surprisal": reading.model_surprisal,
     }[metric]
-    values = reading.probabilities[..., 0] if metric == "probability" else getattr(reading, metric)
+    values = {"probability": reading.probabilities[..., 0], "rank": reading.rank + 1}.get(metric)  # people count from 1
+    values = getattr(reading, metric) if values is None else values
     return np.concatenate([values, _model_row(reading, own)], axis=1)
 
 
 def _metric(reading: Reading, name: str) -> dict[str, Any]:
     title, unit, better = DESCRIBED[name]
     plane = _plane(reading, name)
-    high = 1.0 if name == "probability" else float(np.nanmax(plane))
-    return {"key": name, "title": title, "unit": unit, "low": 0.0, "high": high, "better": better}
+    low, high = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else float(np.nanmax(plane)))
+    return {"key": name, "title": title, "unit": unit, "low": low, "high": high, "better": better}

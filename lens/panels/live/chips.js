@@ -45,7 +45,8 @@ function destination(chips, current, key) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-chips");
-  const list = make("div", { class: "lens-chips-list lens-picture", role: "listbox", "aria-label": "Tokens", dir: "ltr" });
+  const named = { role: "listbox", "aria-label": "Tokens", dir: "ltr" };
+  const list = make("div", { class: "lens-chips-list lens-picture", ...named });
   const hint = make("div", { class: "lens-chips-hint", "data-testid": "hint" });
   root.append(list, hint);
 

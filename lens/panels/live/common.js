@@ -24,7 +24,7 @@ function setText(node, text) {
 // Jupyter takes single keys on whatever has the focus ("b" makes a cell) unless the node itself forbids it.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
-const makeButton = (attributes, ...children) => make("button", { type: "button", ...OWN_KEYS, ...attributes }, ...children);
+const makeButton = (attributes) => make("button", { type: "button", ...OWN_KEYS, ...attributes });
 
 /** The widget's own root inside anywidget's element. */
 function mount(el, name) {
@@ -159,8 +159,8 @@ function followTheme(life, redraw = () => {}) {
     known = theme + ground;
   });
   const observer = new MutationObserver(look);
-  const attributes = { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name", "data-jp-theme-light"] };
-  for (const node of [document.documentElement, document.body]) observer.observe(node, attributes);
+  const attributeFilter = ["class", "style", "data-jp-theme-name", "data-jp-theme-light"];
+  for (const node of [document.documentElement, document.body]) observer.observe(node, { attributeFilter });
   life.undo(() => observer.disconnect());
   life.listen(system, "change", look);
   life.listen(document, "load", look, { capture: true }); // a theme's stylesheet has come
@@ -224,8 +224,8 @@ const tokenParts = (label) =>
 
 /** A token as a person reads it, in its own direction. */
 function tokenText(label) {
-  const parts = tokenParts(label).map(({ text, glyph }) => (glyph ? make("span", { class: "lens-glyph" }, text) : text));
-  return make("bdi", { class: "lens-token" }, ...parts);
+  const draw = ({ text, glyph }) => (glyph ? make("span", { class: "lens-glyph" }, text) : text);
+  return make("bdi", { class: "lens-token" }, ...tokenParts(label).map(draw));
 }
 
 // ---------------------------------------------------------------- shared parts

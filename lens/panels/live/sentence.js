@@ -30,7 +30,8 @@ function replaceText(box, text) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-sentence");
-  const box = make("textarea", { rows: 1, dir: "auto", spellcheck: "false", autocomplete: "off", autocapitalize: "off" });
+  const plain = { spellcheck: "false", autocomplete: "off", autocapitalize: "off" };
+  const box = make("textarea", { rows: 1, dir: "auto", ...plain });
   const warning = make("span", { class: "lens-sentence-warning", role: "status" });
   const note = make("span", { class: "lens-sentence-note", "data-testid": "note" });
   root.append(box, make("div", { class: "lens-sentence-foot" }, warning, note));
@@ -65,6 +66,11 @@ function render({ model, el }) {
     setText(warning, "");
   }
 
+  function refit() {
+    if (box.clientWidth !== width) fit(box);
+    width = box.clientWidth;
+  }
+
   function describe() {
     setAttributes(box, { placeholder: model.get("placeholder"), "aria-label": model.get("label") });
     setText(note, model.get("note"));
@@ -85,10 +91,7 @@ function render({ model, el }) {
   });
   life.watch(model, ["value"], receive);
   life.watch(model, ["placeholder", "label", "note"], describe);
-  onResize(life, box, () => {
-    if (box.clientWidth !== width) fit(box);
-    width = box.clientWidth;
-  });
+  onResize(life, box, onceAFrame(life, refit));
   followTheme(life);
   box.value = model.get("value");
   describe();

@@ -363,7 +363,8 @@ function paintTokens(context, { reading, palette, chosen, size }, box, first, la
 /** The cell as a sentence, for those who do not see it. */
 function cellInWords(reading, view, row, column) {
   const { spec } = reading;
-  const place = `${row === reading.modelRow ? "model" : `layer ${spec.layers[row]}`}, position ${reading.positionOf(column)}, ${spec.columns[column].label}`;
+  const layer = row === reading.modelRow ? "model" : `layer ${spec.layers[row]}`;
+  const place = `${layer}, position ${reading.positionOf(column)}, ${spec.columns[column].label}`;
   const metric = spec.metrics[view.metric];
   const readings = view.order.map((cast) => {
     const { label, probability } = reading.best(cast, row, column);
@@ -376,12 +377,13 @@ function cellInWords(reading, view, row, column) {
 function tooltipContent(reading, view, row, column) {
   const { spec } = reading;
   const own = row === reading.modelRow;
+  const place = ` · position ${reading.positionOf(column)}`;
   const casts = own ? view.order.slice(0, 1) : [...view.order].reverse();
   const head = make(
     "div",
     { class: "lens-tip-head" },
     make("strong", {}, own ? "model" : `layer ${spec.layers[row]}`),
-    make("span", { class: "lens-tip-place" }, " at ", tokenText(spec.columns[column].label), ` · position ${reading.positionOf(column)}`),
+    make("span", { class: "lens-tip-place" }, " at ", tokenText(spec.columns[column].label), place),
   );
   const found = casts.map((cast) => reading.list(cast, row, column).slice(0, 10));
   const most = Math.max(...found.flat().map((item) => item.probability), 1e-9); // one scale for both casts

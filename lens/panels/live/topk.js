@@ -11,7 +11,8 @@ function makeRow() {
   const label = make("span", { class: "lens-row-label" });
   const bar = make("span", { class: "lens-bar" });
   const share = make("span", { class: "lens-row-share" });
-  return make("div", { class: "lens-row", role: "listitem" }, mark, label, make("span", { class: "lens-row-track" }, bar), share);
+  const track = make("span", { class: "lens-row-track" }, bar);
+  return make("div", { class: "lens-row", role: "listitem" }, mark, label, track, share);
 }
 
 function showRow(node, row, end) {
@@ -101,7 +102,8 @@ function render({ model, el }) {
     while (grid.children.length < columns.length) grid.append(makeColumn());
     columns.forEach((column, i) => showColumn(grid.children[i], column, end));
     grid.style.setProperty("--lens-columns", Math.max(1, columns.length));
-    grid.style.setProperty("--lens-rows", Math.max(model.get("k"), ...columns.map((column) => column.rows?.length ?? 0)));
+    const most = Math.max(model.get("k"), ...columns.map((column) => column.rows?.length ?? 0));
+    grid.style.setProperty("--lens-rows", most);
     grid.classList.toggle("lens-columns-facts", columns.some((column) => column.facts?.length));
     showBusy(root, model.get("busy"));
   }
