@@ -45,7 +45,7 @@ def main() -> None:
     }
     spent = timed(measures)
     bare = median(spent["bare forward"])
-    print(f"{model.name}: {model.n_blocks} blocks of width {model.width}, {len(tokens)} tokens, casts {', '.join(casts)}")
+    print(f"{model.name}: {model.n_blocks} blocks of width {model.width}, {len(tokens)} tokens, casts {casts}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, n = {ROUNDS}\n")
     print("| what | median, ms | middle half, ms | × bare forward |\n|---|---|---|---|")
     for name, times in spent.items():
