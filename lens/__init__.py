@@ -6,8 +6,9 @@ Nothing heavy is imported until a name is used: `import lens` alone loads neithe
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
+
+from lens._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from lens.analyses import fit, read
@@ -34,11 +35,6 @@ _HOMES: Final = {
     "read": "lens.analyses",
     "run": "lens.execution",
 }
-
-try:
-    __version__ = version("layer-lens")
-except PackageNotFoundError:  # a copy of the source that was never installed
-    __version__ = "unknown"
 
 
 def __getattr__(name: str) -> Any:

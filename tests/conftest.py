@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -255,3 +255,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("there is no folder of real models and tokenizers (set LENS_TEST_DATA)")
     return folder
+
+
+@cache
+def _reasons() -> frozenset[str]:
+    return frozenset(Path(__file__).with_name("skips.txt").read_text(encoding="utf-8").splitlines())
+
+
+def _held_to_reasons(report: Any) -> Any:
+    """A skip for a reason that is not in skips.txt is a failure."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in _reasons():
+            report.outcome, report.longrepr = "failed", f"skipped for a reason that is not in tests/skips.txt: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Of one test."""
+    return _held_to_reasons((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Of a whole file."""
+    return _held_to_reasons((yield))

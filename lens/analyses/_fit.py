@@ -6,18 +6,18 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import combinations, islice
 from typing import Literal
 
 import torch
 
+from lens._version import __version__
 from lens.casts import Card, Cast, Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.models import Model, Tokens
 from lens.numerics import Moments, r2_of_map
 
-__all__ = ["FitProgress", "fit"]
+__all__ = ["FitProgress", "affordable_pairs", "fit"]
 
 Pairs = Literal["all", "final"] | Sequence[tuple[int, int]]
 
@@ -81,7 +81,7 @@ def fit(
         heldout_sentences=len(heldout),
         heldout_tokens=held.count,
         seed=seed,
-        version=version("layer-lens"),
+        version=__version__,
         r2=r2,
     )
     return Maps(card, tensors)
@@ -99,6 +99,8 @@ def _pairs(pairs: Pairs, n_blocks: int) -> list[tuple[int, int]]:
         return list(combinations(range(n_blocks + 1), 2))
     if pairs == "final":
         return [(source, n_blocks) for source in range(n_blocks)]
+    if not pairs or any(isinstance(pair, str) for pair in pairs):
+        raise LensError(f'pairs is {pairs!r}: give "all", "final", or a list of (source, target).')
     chosen = [(int(source), int(target)) for source, target in pairs]
     for source, target in chosen:
         if not 0 <= source < target <= n_blocks:
@@ -108,17 +110,29 @@ def _pairs(pairs: Pairs, n_blocks: int) -> list[tuple[int, int]]:
     return chosen
 
 
-def _check_memory(pairs: Sequence[tuple[int, int]], width: int) -> None:
+def affordable_pairs(model: Model) -> Literal["all", "final"]:
+    """All pairs of layers, or only those to the last, where the moments of all would take too much memory."""
+    return "all" if _memory(_pairs("all", model.n_blocks), model.width) <= MAX_MOMENTS else "final"
+
+
+def _memory(pairs: Sequence[tuple[int, int]], width: int) -> int:
+    """Bytes at the most: moments of the text and of the held-out text, and the maps."""
     boundaries = {boundary for pair in pairs for boundary in pair}
-    needed = (len(pairs) + len(boundaries)) * width**2 * 8
+    return int(2.5 * (len(pairs) + len(boundaries)) * width**2 * 8)
+
+
+def _check_memory(pairs: Sequence[tuple[int, int]], width: int) -> None:
+    needed = _memory(pairs, width)
     if needed > MAX_MOMENTS:
         raise LensError(
-            f"The moments of {len(pairs)} pairs need {needed / 1e9:.1f} GB; a fit may use {MAX_MOMENTS / 1e9:.1f} GB. "
+            f"A fit of {len(pairs)} pairs needs {needed / 1e9:.1f} GB; it may use {MAX_MOMENTS / 1e9:.1f} GB. "
             'Fit fewer pairs: pairs="final", or a list.'
         )
 
 
 def _split(texts: Sequence[str], holdout: float | Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    if isinstance(texts, str) or isinstance(holdout, str):
+        raise TextError("Texts are a list of sentences, one string each; a single string was given.")
     texts = [text for text in texts if text.strip()]
     if not isinstance(holdout, (int, float)):
         heldout = [text for text in holdout if text.strip()]
@@ -146,7 +160,7 @@ def _moments(
     moments = Moments(pairs, model.width)
     done = 0
     for batch in _batches(model, texts):
-        chosen = [chance.randrange(len(tokens.ids)) for tokens in batch]
+        chosen = [chance.choice(_text_positions(tokens)) for tokens in batch]
         if model.kind == "masked":
             batch = [_masked(model, tokens, place) for tokens, place in zip(batch, chosen, strict=True)]
         recording = model.record(batch)
@@ -157,6 +171,11 @@ def _moments(
         done += len(batch)
         report(FitProgress(stage, done, len(texts), moments.count))
     return moments
+
+
+def _text_positions(tokens: Tokens) -> list[int]:
+    """Where the text's own tokens stand: a person masks words, never [CLS] or [SEP]."""
+    return [position for position, special in enumerate(tokens.special) if not special] or list(range(len(tokens)))
 
 
 def _masked(model: Model, tokens: Tokens, place: int) -> Tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import index
 
 import torch
 from torch import Tensor
@@ -39,7 +40,10 @@ def read(
     Raises TextError, MapsError or LensError, each saying what is allowed.
     """
     tokens = model.encode(text)
+    if isinstance(casts, str) or not casts:
+        raise LensError(f"casts is {casts!r}: give a list of casts, such as ('id', 'mat').")
     if model.kind == "masked" and not tokens.masks:
+        _check_cut(model, tokens)
         raise TextError(
             f"{model.name} fills in masks, and this text has none. Put {model.mask_token} in the place of a word."
         )
@@ -71,10 +75,19 @@ def read_recording(
     return _reading(recording.model, tokens, tuple(casts), target, positions, scores, own)
 
 
+def _check_cut(model: Model, tokens: Tokens) -> None:
+    if tokens.cut and model.mask_token and model.mask_token in tokens.text:
+        raise TextError(
+            f"The mask stands beyond the {len(tokens):,} of {tokens.total:,} tokens that {model.name} reads. "
+            "Shorten the text."
+        )
+
+
 def _within(name: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise LensError(f"The {name} is {value!r}; for this model it is a whole number from {low} to {high}.")
-    return value
+    whole = index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else low - 1
+    if not low <= whole <= high:
+        raise LensError(f"The {name} is {value!r}; here it is a whole number from {low} to {high}.")
+    return whole
 
 
 def _positions(position: int | None, count: int) -> tuple[int, ...]:
@@ -123,6 +136,7 @@ def _reading(
         model=model.name,
         text=tokens.text,
         tokens=tokens.labels,
+        total=tokens.total,
         casts=casts,
         sources=tuple(range(target + 1)),
         target=target,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lens.casts._cast import Cast, broken_casts, cast_named, casts
-from lens.casts._maps import Card, Maps, store_folder
+from lens.casts._maps import CARD, Card, Maps, store_folder
 
-__all__ = ["Card", "Cast", "Maps", "broken_casts", "cast_named", "casts", "store_folder"]
+__all__ = ["CARD", "Card", "Cast", "Maps", "broken_casts", "cast_named", "casts", "store_folder"]

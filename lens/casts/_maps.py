@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lens.casts._cast import cast_named
+from lens.casts._cast import cast_named, casts
 from lens.errors import MapsError
 
-__all__ = ["Card", "Maps", "store_folder"]
+__all__ = ["CARD", "Card", "Maps", "store_folder"]
 
 TENSORS = "maps.safetensors"
 CARD = "card.json"
@@ -88,7 +89,7 @@ class Maps:
                 text = file.read(MAX_CARD + 1)
             if len(text) > MAX_CARD:
                 raise MapsError(f"{CARD} in {folder.name!r} is larger than {MAX_CARD >> 20} MB: it is no card of maps.")
-            return cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            maps = cls(Card.from_json(text.decode()), file=folder / TENSORS)
         except FileNotFoundError as error:
             missing = Path(str(error.filename or TENSORS)).name
             raise MapsError(f"The folder {folder.name!r} holds no maps: {missing} is missing.") from None
@@ -96,11 +97,17 @@ class Maps:
             raise MapsError(
                 f"The maps in {folder.name!r} can't be read ({error}). Fit or download them again."
             ) from None
+        maps._check_parts()
+        return maps
+
+    def _check_parts(self) -> None:
+        metadata = self._file.metadata() or {}
+        if metadata.get("fingerprint") != self.card.fingerprint:
+            raise MapsError(f"{TENSORS} and {CARD} do not belong together. Fit or download the maps again.")
 
     def save(self, folder: str | os.PathLike[str], dtype: torch.dtype | None = None) -> Path:
         """Write both files, each whole or not at all; `dtype` stores the tensors smaller. Returns the folder."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: self._tensor(name).to(dtype=dtype).contiguous() for name in self._names()}
         metadata = {"format": "pt", "fingerprint": self.card.fingerprint}
         _replace(folder / TENSORS, lambda path: save_file(tensors, path, metadata))
@@ -145,19 +152,25 @@ class Maps:
 
     def _tensor(self, name: str) -> Tensor:
         tensor: Tensor = self._file.get_tensor(name) if self._file else self._tensors[name]
-        if tensor.shape[-1] != self.card.width:
-            raise MapsError(f"Map {name} has shape {tuple(tensor.shape)}, and its card says width {self.card.width}.")
+        if not tensor.is_floating_point() or tensor.shape[-1:] != (self.card.width,) or tensor.ndim > 2:
+            kind = f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+            raise MapsError(f"Map {name} has {kind}, and its card says width {self.card.width}.")
         return tensor
 
 
 def _pairs(names: Iterable[str], card: Card) -> dict[str, frozenset[tuple[int, int]]]:
-    """cast → its (source, target) pairs, from tensor names such as `mat.3.12.matrix`."""
-    pairs: dict[str, set[tuple[int, int]]] = {}
+    """cast → its (source, target) pairs, from tensor names such as `mat.3.12.matrix`; each pair must be whole."""
+    parts: dict[tuple[str, int, int], set[str]] = {}
     for name in names:
-        cast, source, target = [*name.split("."), "", "", ""][:3]
-        if not (source.isdecimal() and target.isdecimal() and int(source) < int(target) <= card.n_blocks):
+        cast, source, target, part = [*name.split("."), "", "", "", ""][:4]
+        fits = source.isdecimal() and target.isdecimal() and int(source) < int(target) <= card.n_blocks
+        if not fits or (cast in casts() and part not in casts()[cast].tensors):
             raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
-        pairs.setdefault(cast, set()).add((int(source), int(target)))
+        parts.setdefault((cast, int(source), int(target)), set()).add(part)
+    pairs: dict[str, set[tuple[int, int]]] = {}
+    for (cast, start, end), held in parts.items():
+        if cast in casts() and len(held) == len(casts()[cast].tensors):
+            pairs.setdefault(cast, set()).add((start, end))
     return {cast: frozenset(held) for cast, held in pairs.items()}
 
 
@@ -165,11 +178,15 @@ def _replace(path: Path, write: Any) -> None:
     """Write beside `path`, then rename: a reader never meets half a file, and a failure leaves the old one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what this person's umask allows; safetensors would let nobody else read
         write(temporary)
+        temporary.chmod(mode)
         temporary.replace(path)
-    except OSError as error:
-        raise MapsError(
-            f"{path.name} could not be saved ({error.strerror or error}). What was there is untouched."
-        ) from None
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MapsError(f"{path.name} could not be saved ({reason}). What was there is untouched.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

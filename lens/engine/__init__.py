@@ -1,4 +1,4 @@
-"""Where work runs: off the caller's thread, latest request first, results kept within a byte budget."""
+"""Where work runs: off the caller's thread, only the latest request answered, results kept within a byte budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work on one background thread of this process."""
+"""Work on background threads of this process."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class InlineEngine:
 
 
 class LocalEngine:
-    """One worker thread. Work that has not begun when newer work comes for its channel never runs.
+    """Worker threads, one unless more are asked for.
 
-    Answers are delivered on the event loop that `submit` was called from, if there is one (a kernel's), so that a
-    panel is only ever touched from one thread.
+    Work that has not begun when newer work comes for its channel never runs. Answers are delivered on the event loop
+    that `submit` was called from, if there is one (a kernel's), so that a panel is only ever touched from one thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         self._waiting: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._latest: dict[str, object] = {}
         self._lock = Lock()
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lens")
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="lens")
 
     def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
         """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""

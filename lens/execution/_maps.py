@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lens.casts import Maps, store_folder
+from lens.casts import CARD, Maps, store_folder
 from lens.models import Model
 
 __all__ = ["maps_for"]
@@ -23,4 +23,4 @@ def _found(model: Model) -> Maps | None:
     folders = [store_folder(model.fingerprint)]
     if model.folder is not None:
         folders.append(model.folder / "maps")
-    return next((Maps.load(folder) for folder in folders if folder.is_dir()), None)
+    return next((Maps.load(folder) for folder in folders if (folder / CARD).is_file()), None)

@@ -30,6 +30,7 @@ def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) 
         text=text,
         plan=str(plan),
         tokens=tokens.labels,
+        total=tokens.total,
         logits=model.unembed(streams[-1])[0],
         streams=tuple(stream[0] for stream in streams),
     )

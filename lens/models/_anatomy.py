@@ -26,9 +26,10 @@ class Anatomy:
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Logits (…, vocabulary) of a stream (…, width) at the last boundary, as the model computes them."""
+        logits = stream
         for module in self.head:
-            stream = module(stream)
-        return stream if self.family.finish is None else self.family.finish(stream, self.config)
+            logits = module(logits)
+        return (logits if self.family.finish is None else self.family.finish(logits, self.config)).to(stream.device)
 
 
 def dissect(hf: Any, family: Family) -> Anatomy:

@@ -6,9 +6,11 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from threading import RLock
 from typing import Any, TypeVar
 
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from lens.errors import LensError, ModelError
 from lens.models._family import Kind
@@ -18,29 +20,24 @@ from lens.models._source import Source, embedded, suggestion
 __all__ = ["check_options", "read_config", "read_tokenizer", "read_weights"]
 
 T = TypeVar("T")
+READING = RLock()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 QUANTISED = {"int8": "load_in_8bit", "int4": "load_in_4bit"}
 
 
 def read_config(source: Source) -> Any:
     """The Hugging Face config of a source."""
-    from transformers import AutoConfig
-
     return _read(source, AutoConfig.from_pretrained)
 
 
 def read_tokenizer(source: Source) -> Any:
     """The Hugging Face tokenizer of a source."""
-    from transformers import AutoTokenizer
-
     return _read(source, AutoTokenizer.from_pretrained)
 
 
 def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: str, *, free: Free = free_memory) -> Any:
     """The model, on its device, in eval mode and frozen; raises ModelError if it cannot be had or cannot fit."""
-    import transformers
-
-    auto = transformers.AutoModelForMaskedLM if kind == "masked" else transformers.AutoModelForCausalLM
+    auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     place = place_of(device)
     precision = _precision(dtype, place, config)
     skeleton = _skeleton(auto, source, config)
@@ -92,7 +89,7 @@ def _precision(dtype: str, place: torch.device, config: Any) -> dict[str, Any]:
 
 def _skeleton(auto: Any, source: Source, config: Any) -> Any:
     """The model without its weights: it costs nothing, and tells what they will need."""
-    with _in_words(source, offline=False), torch.device("meta"):
+    with READING, _in_words(source, offline=False), torch.device("meta"):
         return auto.from_config(copy.deepcopy(config), trust_remote_code=False)
 
 
@@ -101,7 +98,8 @@ def _read(source: Source, read: Callable[..., T], **options: Any) -> T:
     offline = source.folder is not None or not _reachable()
     if source.folder is None:
         options["revision"] = source.revision
-    with _in_words(source, offline), _quiet(source.shipped):
+    # from_pretrained changes state of the whole process: two at once spoil each other
+    with READING, _in_words(source, offline), _quiet(source.shipped):
         return read(source.location, trust_remote_code=False, local_files_only=offline, **options)
 
 

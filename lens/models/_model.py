@@ -139,7 +139,11 @@ class Model:
     @property
     def mask_token(self) -> str | None:
         """What the mask is called in a masked model's text; None for a causal model."""
-        return self.tokenizer.mask_token if self.kind == "masked" else None
+        if self.kind == "causal":
+            return None
+        if (mask := self.tokenizer.mask_token) is None:
+            raise ModelError(f"{self.name} fills in masks, but its tokenizer has no mask token. Give it one that has.")
+        return str(mask)
 
     @property
     def loaded(self) -> bool:

@@ -33,8 +33,8 @@ class Call:
         """The block's output (B, T, d) for another stream (B, T, d), all else as recorded."""
         if isinstance(self.place, int):
             args = (*self.args[: self.place], stream, *self.args[self.place + 1 :])
-            return stream_of(self.module(*args, **self.kwargs))
-        return stream_of(self.module(*self.args, **{**self.kwargs, self.place: stream}))
+            return stream_of(self.module(*args, **self.kwargs)).to(stream.device)
+        return stream_of(self.module(*self.args, **{**self.kwargs, self.place: stream})).to(stream.device)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ def run(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> Run:
             hooks.callback(block.register_forward_pre_hook(before, with_kwargs=True).remove)
             hooks.callback(block.register_forward_hook(after).remove)
         logits = hf(**inputs, **_plainly(hf), return_dict=True).logits
-    return Run(tuple(calls), (*streams, *outputs), logits)
+    # blocks may lie on several GPUs; what is compared, cast and replayed lies where the first stream does
+    place = streams[0].device if streams else logits.device
+    return Run(tuple(calls), tuple(stream.to(place) for stream in (*streams, *outputs)), logits.to(place))
 
 
 def _plainly(hf: Any) -> dict[str, bool]:

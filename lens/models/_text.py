@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from unicodedata import category
 
 from lens.errors import ModelError, TextError
 
@@ -94,10 +96,17 @@ def _kept(total: int, closing: int, limit: int | None) -> list[int]:
     return [*range(limit - closing), *range(total - closing, total)]
 
 
+@cache
+def _marks() -> str:
+    """Accents and vowel signs that stand as characters of their own: part of a word, though `\\w` leaves them out."""
+    return "".join(chr(code) for code in range(0x20000) if category(chr(code)).startswith("M"))
+
+
 def _words(text: str, spans: Sequence[Span], mask_token: str | None) -> tuple[int | None, ...]:
     """The word that each token begins in, spaces aside; a word is a run of letters, a mask, or a single sign."""
     mask = f"{re.escape(mask_token)}|" if mask_token else ""
+    letter = rf"[\w{_marks()}]"
     word_at: dict[int, int] = {}
-    for index, match in enumerate(re.finditer(rf"{mask}\w+(?:['’]\w+)*|[^\w\s]", text)):
+    for index, match in enumerate(re.finditer(rf"{mask}{letter}+(?:['’]{letter}+)*|[^\w\s]", text)):
         word_at.update(dict.fromkeys(range(*match.span()), index))
     return tuple(next((word_at[at] for at in range(*span) if at in word_at), None) for span in spans)

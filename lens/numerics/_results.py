@@ -25,8 +25,14 @@ class Run:
     text: str
     plan: str
     tokens: tuple[str, ...]  # (positions,) as they are shown
+    total: int  # tokens of the text before it was cut to the model's context
     logits: Tensor  # (positions, vocabulary)
     streams: tuple[Tensor, ...]  # stages + 1 of (positions, width): the embeddings, then after each stage
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({self.model!r}, plan {self.plan!r}, logits {tuple(self.logits.shape)}, {len(self.streams)} streams)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +44,8 @@ class Reading:
 
     model: str
     text: str
-    tokens: tuple[str, ...]  # every token of the text, as it is shown
+    tokens: tuple[str, ...]  # every token that was read, as it is shown
+    total: int  # tokens of the text before it was cut to the model's context
     casts: tuple[str, ...]  # (C,)
     sources: tuple[int, ...]  # (S,)
     target: int
@@ -54,6 +61,10 @@ class Reading:
     model_probabilities: NDArray[np.float32]  # (P, k)
     model_entropy: NDArray[np.float32]  # (P,) nats
     model_surprisal: NDArray[np.float32]  # (P,) nats, −ln of the model's own top-1
+
+    def __repr__(self) -> str:
+        read = f"{len(self.positions)} of {len(self.tokens)} tokens, layers 0–{self.target} read at {self.target}"
+        return f"Reading({self.model!r}, {read}, casts {', '.join(self.casts)}; .frame() and .scores() are tables)"
 
     @property
     def k(self) -> int:

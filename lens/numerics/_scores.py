@@ -46,7 +46,7 @@ def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
     return Scores(
         token_ids=ids,
         probabilities=log_p.gather(-1, ids).exp(),
-        entropy=-_expectation(log_p.exp(), log_p),
+        entropy=_expectation(log_p.exp(), -log_p),
         kl=_expectation(log_q.exp().expand_as(log_p), log_q - log_p),
         surprisal=-log_q.expand_as(log_p).gather(-1, ids[..., :1])[..., 0],
         rank=_rank(logits, top_k(reference, 1).expand(*logits.shape[:-1], 1)),
@@ -60,7 +60,7 @@ def _expectation(weights: Tensor, values: Tensor) -> Tensor:
     if undefined.any():
         weights, values = weights[undefined], values[undefined]
         sums[undefined] = torch.where(weights == 0, weights, weights * values).sum(-1)
-    return sums
+    return sums.clamp_min(0)  # entropy and KL are never negative; float32 sums may be, by 1e-7; NaN stays
 
 
 def _rank(logits: Tensor, token: Tensor) -> Tensor:

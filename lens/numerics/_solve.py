@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from lens.errors import LensError
 from lens.numerics._moments import Moments
 
 __all__ = ["least_squares", "r2_of_map"]
@@ -15,10 +16,15 @@ __all__ = ["least_squares", "r2_of_map"]
 def least_squares(moments: Moments, source: int, targets: Iterable[int]) -> dict[int, Tensor]:
     """Least squares without intercept from `source` to each of `targets`: A (width, width) float64, x_t ≈ A x_s.
 
-    The source's moment matrix is factored once for all targets. Directions that the vectors do not span get the
-    least-norm solution ("Jump to Conclusions", section 3; the pseudo-inverse of the normal equations).
+    The source's moment matrix is factored once for all targets ("Jump to Conclusions", section 3). Where the vectors
+    do not determine the map, it is the one of least norm after each coordinate is scaled to mean square 1. Raises
+    LensError where there are no vectors, or where they hold values that are no numbers.
     """
-    gram = moments.second(source, source)
+    gram = moments.second(source, source) if moments.count else torch.full((moments.width, moments.width), torch.nan)
+    if not gram.isfinite().all():
+        raise LensError(
+            f"No map can be fitted from layer {source}: there are no vectors, or some are not finite numbers."
+        )
     scale = gram.diagonal().sqrt()
     scale = torch.where(scale > 0, 1 / scale, torch.zeros_like(scale))  # equal units condition the factorisation
     values, vectors = torch.linalg.eigh(scale[:, None] * gram * scale)

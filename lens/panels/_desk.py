@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import traitlets
 from traitlets import HasTraits
 
-from lens.analyses import FitProgress, fit, sample_sentences
-from lens.casts import store_folder
-from lens.engine import Engine, LocalEngine, Superseded
+from lens.analyses import FitProgress, affordable_pairs, fit, sample_sentences
+from lens.casts import Maps, store_folder
+from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
 from lens.models import Model
-from lens.panels._masking import Covered, mask_word, uncover
+from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
 
-__all__ = ["Desk", "Problem"]
+__all__ = ["Desk", "Fitting", "Problem"]
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,41 @@ class Problem:
     kind: str = "error"  # or "info"
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """A fit under way, or why one failed."""
+
+    model: str
+    text: str
+    running: bool = True
+
+
 class Desk(HasTraits):
     """Watches a session, answers it off the UI thread, and holds the latest answer for panels to draw."""
 
     answer = traitlets.Any(None, allow_none=True)  # Answer
     problem = traitlets.Any(None, allow_none=True)  # Problem
+    fitting = traitlets.Any(None, allow_none=True)  # Fitting
     busy = traitlets.Bool(False)
-    fitting = traitlets.Unicode("")  # how far a fit has come; empty when none runs
+    loading = traitlets.Unicode("")  # what is being waited for, if it takes seconds
 
-    def __init__(self, session: Session, engine: Engine | None = None, slow: Engine | None = None) -> None:
+    def __init__(
+        self, session: Session, engine: Engine | None = None, shelf: Shelf | None = None, *, example: bool = False
+    ) -> None:
+        """`engine` does all the work, if it is given; `example` says that nobody has typed the session's text."""
         super().__init__()
         self.session = session
-        self.shelf = Shelf()
-        self._engine = engine or LocalEngine()
-        self._slow = slow or engine or LocalEngine()  # so that reading goes on while a fit runs
+        self.shelf = shelf or Shelf()
+        self._own = [] if engine else [LocalEngine(), LocalEngine(workers=2)]
+        # reading goes on while a model is loaded or maps are fitted
+        self._quick: Engine = engine or self._own[0]
+        self._slow: Engine = engine or self._own[1]
+        self._example = example
         self._covered: Covered | None = None
-        self._unwatch = watch(session, ["model", "text", "target", "position"], self.ask)
+        self._unwatch = [
+            watch(session, ["text"], self._text_changed),
+            watch(session, ["model", "text", "target", "position"], self.ask),
+        ]
 
     @property
     def stale(self) -> bool:
@@ -53,21 +72,26 @@ class Desk(HasTraits):
         return self.busy or self.problem is not None
 
     def ask(self) -> None:
-        """Answer the session as it stands now."""
+        """Answer the session as it stands now; a model that is not in memory is loaded first."""
         session = self.session
         question = Question(session.model.strip(), session.text, session.target, session.position)
         self.busy = True
-        if not self.shelf.ready(question.model):
-            self.problem = Problem(f"Loading {question.model[:200]} …", "info")
-        self._engine.submit("read", lambda _: self.shelf.answer(question), self._answered, self._failed)
+        if self.shelf.ready(question.model):
+            self.loading = ""
+            self._slow.cancel("load")
+            self._quick.submit("read", lambda _: self.shelf.answer(question), self._answered, self._failed)
+        else:
+            self.loading = f"Loading {question.model[:200]} …"
+            self._quick.cancel("read")
+            self._slow.submit("load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
 
     def pick(self, position: int) -> None:
         """A token was clicked: look at it, or, for a masked model, cover its word."""
         answer: Answer | None = self.answer
-        if answer is None or not 0 <= position < len(answer.tokens.ids):
-            return
+        if answer is None or answer.question.text != self.session.text or not 0 <= position < len(answer.tokens):
+            return  # the picture that was clicked shows another text
         if answer.model.kind == "causal":
-            self.session.position = None if position == len(answer.tokens.ids) - 1 else position
+            self.session.position = None if position == len(answer.tokens) - 1 else position
         elif position in answer.tokens.masks:
             self._pick_mask(answer, position)
         else:
@@ -76,101 +100,132 @@ class Desk(HasTraits):
     def fit(self) -> None:
         """Fit maps for the current model on the text that comes with lens, keep and use them."""
         answer: Answer | None = self.answer
-        if answer is None or self.fitting:
+        if answer is None or (self.fitting and self.fitting.running):
             return
         model = answer.model
-        self.fitting = "Fitting maps …"
-        self._slow.submit("fit", lambda report: _fit(model, report), self._fitted, self._fit_failed, self._fit_progress)
+        self.fitting = Fitting(model.name, "Fitting maps …")
+
+        def progress(step: FitProgress) -> None:
+            doing = "Fitting maps" if step.stage == "fit" else "Scoring maps"
+            self.fitting = Fitting(model.name, f"{doing}: {step.sentences:,} of {step.total:,} sentences")
+
+        def fitted(maps: Maps) -> None:
+            self.fitting = None
+            self.shelf.keep_maps(model, maps)
+            self.ask()
+
+        def failed(error: Exception) -> None:
+            self.fitting = Fitting(model.name, _in_words(error).text, running=False)
+
+        self._slow.submit("fit", lambda report: _fit(model, report), fitted, failed, progress)
 
     def stop_fit(self) -> None:
         """Stop the fit; nothing of it is kept."""
         self._slow.cancel("fit")
-        self.fitting = ""
+        self.fitting = None
 
     def close(self) -> None:
         """Leave no observer and no work behind."""
-        self._unwatch()
-        self._engine.close()
-        self._slow.close()
+        while self._unwatch:
+            self._unwatch.pop()()
+        for engine in self._own:
+            engine.close()
+
+    def _text_changed(self) -> None:
+        self._example = False
+        if self._covered and self._covered.text != self.session.text:
+            self._covered = self._covered.edited(self.session.text)
+
+    def _loaded(self, _: Any) -> None:
+        self.ask()
 
     def _answered(self, answer: Answer) -> None:
-        other = {"causal": "masked", "masked": "causal"}[answer.model.kind]
-        if self.session.text == EXAMPLES[other]:  # nobody has typed yet: show the example that suits the model
+        example = EXAMPLES[answer.model.kind]
+        if self._example and self.session.text != example:  # nobody has typed yet: show what suits the model
             self.session.set_trait("position", None)
-            self.session.text = EXAMPLES[answer.model.kind]
+            self.session.text = example
+            self._example = True
             return
         self.busy = False
-        self.problem = self._advice(answer)
+        self.problem = _advice(answer)
         self.answer = answer
+        self._reconcile(answer)
 
-    def _advice(self, answer: Answer) -> Problem | None:
-        if answer.reading is None:
-            mask = answer.model.mask_token
-            return Problem(f"{answer.name} fills in masks: click a word to mask it, or type {mask}.", "info")
-        return None
+    def _reconcile(self, answer: Answer) -> None:
+        """Source ≤ target ≤ the model's last layer, also after a model of another depth was chosen."""
+        session, n_blocks = self.session, answer.model.n_blocks
+        if session.target is not None and session.target >= n_blocks:
+            session.target = None
+        session.source = min(session.source, n_blocks if session.target is None else session.target)
 
     def _failed(self, error: Exception) -> None:
-        self.busy = False
-        if isinstance(error, LensError):
-            self.problem = Problem(str(error), "info" if isinstance(error, TextError) else "error")
-            return
-        logging.getLogger("lens").error("A reading failed", exc_info=error)
-        self.problem = Problem(
-            f"Something went wrong inside lens ({type(error).__name__}). "
-            "Your text is kept; change it, or the model, to go on."
-        )
+        self.busy, self.loading = False, ""
+        self.problem = _in_words(error)
 
     def _pick_mask(self, answer: Answer, position: int) -> None:
-        covered, mask = self._covered, answer.model.mask_token or ""
-        if position == answer.position and covered and covered.text == self.session.text:
+        covered = self._covered
+        if covered and position == _mask_at(answer, covered):
             self._covered = None
-            self.session.text = uncover(covered, mask)
+            self.session.text = uncover(covered)
         else:
             self.session.position = position
 
     def _cover(self, answer: Answer, position: int) -> None:
         """Move the mask: the word that it covered comes back first."""
-        mask, tokens = answer.model.mask_token or "", answer.tokens
-        if answer.question.text != self.session.text:
-            return  # the picture that was clicked shows an older text
-        covered = mask_word(tokens, position, mask)
+        tokens, before = answer.tokens, self._covered
+        covered = mask_word(tokens, position, answer.model.mask_token or MASK)
         if covered is None:
             return
-        before = self._covered
-        if before and before.text == tokens.text:
-            covered = _moved(before, covered, mask)
-        self._covered = covered
+        first = tokens.words.index(tokens.words[position])
+        self._covered = _moved(before, covered) if before else covered
         with self.session.hold_trait_notifications():
-            self.session.text = covered.text
-            self.session.position = position
-
-    def _fit_progress(self, progress: FitProgress) -> None:
-        doing = "Fitting maps" if progress.stage == "fit" else "Scoring maps"
-        self.fitting = f"{doing}: {progress.sentences:,} of {progress.total:,} sentences, {progress.tokens:,} tokens"
-
-    def _fitted(self, fitted: tuple[Model, Any]) -> None:
-        self.fitting = ""
-        self.shelf.keep_maps(*fitted)
-        self.ask()
-
-    def _fit_failed(self, error: Exception) -> None:
-        self.fitting = ""
-        if not isinstance(error, Superseded):
-            self._failed(error)
+            self.session.text = self._covered.text
+            self.session.position = first
 
 
-def _moved(before: Covered, after: Covered, mask: str) -> Covered:
+def _mask_at(answer: Answer, covered: Covered) -> int:
+    """The position of the mask that covers a word: it is as far along among the masks as in the text."""
+    return answer.tokens.masks[min(covered.text[: covered.start].count(MASK), len(answer.tokens.masks) - 1)]
+
+
+def _moved(before: Covered, after: Covered) -> Covered:
     """`after` covers a second word; uncover the first, and say where the mask now begins."""
-    grown = len(before.word) - len(mask)
-    shrunk = len(mask) - len(after.word)
-    first = before.start if before.start < after.start else before.start + shrunk
-    text = after.text[:first] + before.word + after.text[first + len(mask) :]
-    start = after.start + grown if before.start < after.start else after.start
-    return Covered(text, start, after.word)
+    first = before.edited(after.text)
+    if first is None:
+        return after
+    shift = len(before.word) - len(MASK) if first.start < after.start else 0
+    return Covered(uncover(first), after.start + shift, after.word)
 
 
-def _fit(model: Model, report: Any) -> tuple[Model, Any]:
-    positions: Literal["one", "all"] = "all" if model.kind == "causal" else "one"
-    maps = fit(model, sample_sentences(), positions=positions, corpus="the sample text of lens", progress=report)
+def _advice(answer: Answer) -> Problem | None:
+    if answer.reading is not None:
+        return None
+    if MASK in answer.question.text:
+        count, total = len(answer.tokens), answer.tokens.total
+        return Problem(
+            f"The mask stands beyond the {count:,} of {total:,} tokens that are read. Shorten the text.", "info"
+        )
+    return Problem(f"{answer.name} fills in masks: click a word to mask it, or type {MASK}.", "info")
+
+
+def _in_words(error: Exception) -> Problem:
+    if isinstance(error, LensError):
+        return Problem(str(error), "info" if isinstance(error, TextError) else "error")
+    logging.getLogger("lens").error("Work for a panel failed", exc_info=error)
+    return Problem(
+        f"Something went wrong inside lens ({type(error).__name__}). "
+        "Your text is kept; change it, or the model, to go on."
+    )
+
+
+def _fit(model: Model, report: Any) -> Maps:
+    maps = fit(
+        model,
+        sample_sentences(),
+        pairs=affordable_pairs(model),
+        positions="all" if model.kind == "causal" else "one",
+        corpus="the sample text of lens",
+        progress=report,
+    )
     maps.save(store_folder(model.fingerprint))
-    return model, maps
+    return maps

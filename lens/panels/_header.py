@@ -33,8 +33,8 @@ class Header(Undoing, widgets.VBox):
         self.sentence = Sentence(value=session.text, placeholder="Type a sentence")
         self.notice = Notice()
         self.chips = Chips()
-        self.source = widgets.IntSlider(session.source, 0, 1, description="Source layer")
-        self.target = widgets.IntSlider(1, 0, 1, description="Target layer")
+        self.source = widgets.IntSlider(0, 0, 1, description="Source layer", disabled=True)  # until a model is there
+        self.target = widgets.IntSlider(1, 0, 1, description="Target layer", disabled=True)
         self.k = widgets.IntSlider(session.k, 1, 20, description="Predictions")
         sliders = widgets.HBox([self.source, self.target, self.k])
         sliders.add_class("lens-controls")
@@ -46,7 +46,7 @@ class Header(Undoing, widgets.VBox):
         self.add_class("lens-header")
         self._drawing = False
         self.undo = [*self._follow_session(), *self._follow_person()]
-        self.undo.append(watch(desk, ["answer", "problem", "busy"], self._draw))
+        self.undo.append(watch(desk, ["answer", "problem", "busy", "loading"], self._draw))
         self.undo.append(watch(session, ["source"], self._draw))
         self._draw()
 
@@ -58,8 +58,7 @@ class Header(Undoing, widgets.VBox):
     def _follow_person(self) -> list[Any]:
         self.source.observe(self._source_moved, "value")
         self.target.observe(self._target_moved, "value")
-        self.model.observe(self._model_chosen, "value")
-        controls = [self.source.unobserve_all, self.target.unobserve_all, self.model.unobserve_all]
+        controls = [self.source.unobserve_all, self.target.unobserve_all]
         return [*controls, self.chips.on_message("pick", self._chip)]
 
     def _source_moved(self, change: Any) -> None:
@@ -77,9 +76,6 @@ class Header(Undoing, widgets.VBox):
         if change["new"] < self._desk.session.source:
             self._desk.session.source = change["new"]
 
-    def _model_chosen(self, _: Any) -> None:
-        self._desk.session.target = None  # another depth: begin with its last layer
-
     def _chip(self, message: dict[str, Any]) -> None:
         self._desk.pick(int(message["position"]))
         self._draw()  # a click that changes nothing must not leave its mark
@@ -88,6 +84,7 @@ class Header(Undoing, widgets.VBox):
         answer: Answer | None = self._desk.answer
         self._draw_notice(self._desk.problem)
         self.chips.busy = self._desk.busy
+        self.sentence.note = self._desk.loading or (_note(answer) if answer else "")
         if answer is None:
             return
         self._drawing = True
@@ -96,13 +93,12 @@ class Header(Undoing, widgets.VBox):
         finally:
             self._drawing = False
         self.chips.show(tokens=_chips(answer), position=answer.position if answer.reading else -1, hint=_hint(answer))
-        self.sentence.note = _note(answer)
 
     def _draw_layers(self, answer: Answer) -> None:
         session, n_blocks = self._desk.session, answer.model.n_blocks
         for slider in (self.source, self.target):
             slider.max = n_blocks
-        session.source = min(session.source, n_blocks)
+            slider.disabled = False
         self.source.value = session.source  # the session, not the answer: a slider under the hand never jumps back
         self.target.value = n_blocks if session.target is None else session.target
 
@@ -128,5 +124,6 @@ def _note(answer: Answer) -> str:
     tokens = answer.tokens
     count = len(tokens.ids)
     if tokens.total > count:
-        return f"{answer.name} reads the first {count:,} of {tokens.total:,} tokens"
+        reader = answer.name if count == answer.model.context else "lens"
+        return f"{reader} reads the first {count:,} of {tokens.total:,} tokens"
     return f"{count:,} token{'s' if count != 1 else ''}"

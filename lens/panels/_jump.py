@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lens.numerics import Reading
-from lens.panels._desk import Desk
+from lens.panels._desk import Desk, Fitting
 from lens.panels._shelf import Answer
 from lens.panels._undo import Undoing, watch
 from lens.panels.live import TopK
@@ -39,7 +39,7 @@ class Jump(Undoing, TopK):
             self.columns = columns(answer, session.source, session.k, self._desk.fitting)
 
 
-def columns(answer: Answer, source: int, k: int, fitting: str) -> list[dict[str, Any]]:
+def columns(answer: Answer, source: int, k: int, fitting: Fitting | None) -> list[dict[str, Any]]:
     """The three columns at `source`, from the answer's reading."""
     reading = answer.reading
     if reading is None:
@@ -81,10 +81,14 @@ def _model(reading: Reading, place: int, k: int, name: str) -> dict[str, Any]:
     return _column("model", "model", f"{name}, all layers", rows, facts)
 
 
-def _absent(cast: str, answer: Answer, fitting: str) -> dict[str, Any]:
+def _absent(cast: str, answer: Answer, fitting: Fitting | None) -> dict[str, Any]:
     column = _column(cast, cast, "linear map", [], [])
-    action = {"id": "stop", "label": "Stop"} if fitting else {"id": "fit", "label": "Fit maps now"}
-    return column | {"message": fitting or answer.absent[cast], "action": action}
+    ours = fitting if fitting and fitting.model == answer.model.name else None
+    if ours and ours.running:
+        return column | {"message": ours.text, "action": {"id": "stop", "label": "Stop"}}
+    message = ours.text if ours else answer.absent[cast]
+    elsewhere = fitting is not None and fitting.running  # one fit at a time
+    return column | {"message": message, "action": None if elsewhere else {"id": "fit", "label": "Fit maps now"}}
 
 
 def _column(key: str, title: str, subtitle: str, rows: list[Any], facts: list[tuple[str, str, str]]) -> dict[str, Any]:

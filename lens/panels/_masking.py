@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from lens.models import Tokens
 
-__all__ = ["Covered", "mask_word", "uncover", "word_span"]
+__all__ = ["MASK", "Covered", "mask_word", "uncover", "word_span"]
+
+MASK = "[MASK]"  # what is written into the text, whatever the model calls it: so it holds for the next model too
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,25 @@ class Covered:
     text: str
     start: int
     word: str
+
+    @property
+    def end(self) -> int:
+        """Where the mask ends."""
+        return self.start + len(MASK)
+
+    def edited(self, text: str) -> Covered | None:
+        """The same mask in a text that a person has edited before or after it; None if the edit touched it."""
+        before, after = _shared(self.text, text), _shared(self.text[::-1], text[::-1])
+        if before >= self.end:
+            return Covered(text, self.start, self.word)
+        if after >= len(self.text) - self.start:
+            return Covered(text, self.start + len(text) - len(self.text), self.word)
+        return None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts have in common from the beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def word_span(tokens: Tokens, position: int) -> tuple[int, int]:
@@ -28,14 +50,17 @@ def word_span(tokens: Tokens, position: int) -> tuple[int, int]:
 
 
 def mask_word(tokens: Tokens, position: int, mask: str) -> Covered | None:
-    """The text with `mask` in the place of the word at `position`; None where there is no word (a special token)."""
+    """The text with MASK in the place of the word at `position`; None where there is no word (a special token).
+
+    `mask` is what the model calls its masks; those that the text holds become MASK too.
+    """
     start, end = word_span(tokens, position)
     if tokens.special[position] or start >= end:
         return None
-    text = tokens.text
-    return Covered(text[:start] + mask + text[end:], start, text[start:end])
+    before, after = (part.replace(mask, MASK) for part in (tokens.text[:start], tokens.text[end:]))
+    return Covered(before + MASK + after, len(before), tokens.text[start:end])
 
 
-def uncover(covered: Covered, mask: str) -> str:
+def uncover(covered: Covered) -> str:
     """The text as it was before the word was covered."""
-    return covered.text[: covered.start] + covered.word + covered.text[covered.start + len(mask) :]
+    return covered.text[: covered.start] + covered.word + covered.text[covered.end :]

@@ -16,6 +16,7 @@ from lens.numerics import Reading
 __all__ = ["LISTED", "Answer", "Question", "Shelf"]
 
 LISTED = 20  # predictions computed per cell, so that listing more or fewer costs nothing
+KEPT = 3  # models in memory at once
 BUDGET = 512 * 2**20  # bytes of recordings and readings kept
 LIMIT = 512  # tokens read at once: the table of a longer text serves nobody, and its price grows with the square
 
@@ -70,11 +71,21 @@ class Shelf:
     maps: dict[str, Maps | None] = field(default_factory=dict)
     cache: ByteCache = field(default_factory=lambda: ByteCache(BUDGET))
 
-    def model(self, name: str) -> Model:
-        """The model called `name`, loaded at most once."""
-        if name not in self.models:
-            self.models[name] = load(name)
-        return self.models[name]
+    def add(self, model: Model, maps: Maps | None = None) -> None:
+        """Have `model` at hand under its name, with `maps` if they are given. MapsError if those are another's."""
+        self.models[model.name] = model
+        if maps is not None:
+            self.keep_maps(model, maps_for(model, maps))
+
+    def load(self, name: str) -> None:
+        """Bring the model called `name` into memory; the one used longest ago makes room for it."""
+        while len(self.models) >= KEPT and name not in self.models:
+            forgotten = self.models.pop(next(iter(self.models)))
+            self.maps.pop(forgotten.name, None)
+            self.cache.clear()  # recordings hold on to their model's blocks
+        model = self.models.pop(name, None) or load(name)
+        _ = model.hf, model.tokenizer
+        self.models[name] = model
 
     def ready(self, name: str) -> bool:
         """Whether a question to `name` can be answered without loading anything."""
@@ -82,7 +93,7 @@ class Shelf:
 
     def answer(self, question: Question) -> Answer:
         """Answer `question`; raises LensError in words."""
-        model = self.model(question.model)
+        model = self.models[question.model]
         tokens = model.encode(question.text, limit=LIMIT)
         bare = Answer(question, model, tokens, None, {})
         if model.kind == "masked" and not tokens.masks:
@@ -97,12 +108,13 @@ class Shelf:
             )
             return reading, reading.nbytes
 
-        reading = self.cache.get((question.model, question.text, bare.target, casts, id(maps)), make)
+        reading = self.cache.get((question.model, question.text, bare.target, casts), make)
         return Answer(question, model, tokens, reading, absent)
 
-    def keep_maps(self, model: Model, maps: Maps) -> None:
-        """Use `maps` for `model` from now on."""
+    def keep_maps(self, model: Model, maps: Maps | None) -> None:
+        """Use `maps` for `model` from now on; what was read with others is forgotten."""
         self.maps[model.name] = maps
+        self.cache.clear()
 
     def _maps(self, model: Model, target: int) -> tuple[Maps | None, dict[str, str]]:
         try:

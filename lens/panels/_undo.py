@@ -19,6 +19,8 @@ class Undoing:
         """Undo every subscription, then close; a second call does nothing more."""
         while self.undo:
             self.undo.pop()()
+        for child in getattr(self, "children", ()):
+            child.close()
         super().close()  # type: ignore[misc]  # the widget class that this is mixed into
 
 

@@ -56,10 +56,10 @@ def test_a_map_is_read_only_when_used(maps: Maps, tmp_path: Path) -> None:
     """A pair whose tensor does not fit its card is met when it is asked for, and only then."""
     maps.save(tmp_path)
     tensors = {"mat.0.3.matrix": torch.ones(4, 4), "mat.1.3.matrix": torch.ones(5, 5)}
-    save_file(tensors, tmp_path / "maps.safetensors")
+    save_file(tensors, tmp_path / "maps.safetensors", {"fingerprint": CARD.fingerprint})
     opened = Maps.load(tmp_path)
     assert opened.tensors("mat", 0, 3)["matrix"].shape == (4, 4)
-    with pytest.raises(MapsError, match=r"shape \(5, 5\), and its card says width 4"):
+    with pytest.raises(MapsError, match=r"shape \(5, 5\) of float32, and its card says width 4"):
         opened.tensors("mat", 1, 3)
 
 
@@ -99,6 +99,10 @@ def damage(folder: Path, how: str) -> None:
             card.write_bytes(b"\xff\xfe")
         case "strange tensor":
             save_file({"../../etc": torch.ones(4, 4)}, tensors)
+        case "strange part":
+            save_file({"mat.0.3.bias": torch.ones(4)}, tensors)
+        case "another's tensors":
+            save_file({"mat.0.3.matrix": torch.ones(4, 4)}, tensors, {"fingerprint": "e" * 64})
 
 
 @pytest.mark.parametrize(
@@ -113,6 +117,8 @@ def damage(folder: Path, how: str) -> None:
         ("no width", "lacks a valid width"),
         ("no utf-8", "can't be read"),
         ("strange tensor", "which is no map of a model of 3 blocks"),
+        ("strange part", "which is no map of a model of 3 blocks"),
+        ("another's tensors", "do not belong together"),
     ],
 )
 def test_damage_is_named(maps: Maps, tmp_path: Path, how: str, message: str) -> None:
@@ -129,6 +135,24 @@ def test_a_failed_save_leaves_the_old_maps(maps: Maps, tmp_path: Path) -> None:
     with pytest.raises(MapsError, match=r"card\.json could not be saved .*What was there is untouched"):
         Maps(replace(CARD, seed=7), {"mat.0.3.matrix": torch.zeros(4, 4)}).save(tmp_path)
     assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("tensor", [torch.tensor(1.0), torch.ones(4, 4, dtype=torch.int8), torch.ones(2, 4, 4)])
+def test_a_misshapen_map_is_named(tensor: torch.Tensor) -> None:
+    with pytest.raises(MapsError, match=r"Map mat\.0\.3\.matrix has shape"):
+        Maps(CARD, {"mat.0.3.matrix": tensor}).tensors("mat", 0, 3)
+
+
+def test_a_folder_that_cannot_be_is_said(maps: Maps, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(MapsError, match="could not be saved"):
+        maps.save(tmp_path / "file" / "maps")
+
+
+def test_others_may_read_what_is_saved(maps: Maps, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    maps.save(tmp_path)
+    assert (tmp_path / "maps.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_every_cast_keeps_its_contract() -> None:

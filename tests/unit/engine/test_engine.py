@@ -60,15 +60,21 @@ def test_cancelled_work_ends_at_its_next_report() -> None:
 
 def test_answers_arrive_on_the_loop_that_asked() -> None:
     async def ask() -> tuple[int, int]:
-        arrived: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        engine = LocalEngine()
-        engine.submit("a", lambda _: threading.get_ident(), lambda worker: arrived.set_result(worker), print)
-        worker = await asyncio.wait_for(arrived, 10)
-        engine.close()
-        return worker, threading.get_ident()
+        loop, heard = asyncio.get_running_loop(), []
+        arrived: asyncio.Future[None] = loop.create_future()
 
-    worker, asker = asyncio.run(ask())
-    assert worker != asker
+        def then(worker: int) -> None:
+            heard.extend([worker, threading.get_ident()])
+            loop.call_soon_threadsafe(arrived.set_result, None)
+
+        engine = LocalEngine()
+        engine.submit("a", lambda _: threading.get_ident(), then, print)
+        await asyncio.wait_for(arrived, 10)
+        engine.close()
+        return heard[0], heard[1]
+
+    worker, hearer = asyncio.run(ask())
+    assert worker != hearer == threading.get_ident()
 
 
 def test_a_cache_forgets_what_was_used_longest_ago() -> None:

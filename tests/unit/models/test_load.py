@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +32,6 @@ def changed(folder: Path, **options: Any) -> Path:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **options}))
     return folder
-
-
-def test_naming_a_model_imports_no_transformers() -> None:
-    code = "import sys, lens.models; lens.models.load('gpt2'); print('transformers' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
 
 
 def test_the_config_answers_without_the_weights(folder: Path) -> None:

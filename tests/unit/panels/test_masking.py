@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lens.models import Tokens
@@ -31,7 +33,31 @@ def test_a_word_is_all_of_its_tokens_without_the_space(tokens: Tokens) -> None:
 def test_a_word_is_covered_and_comes_back(tokens: Tokens) -> None:
     covered = mask_word(tokens, 4, "[MASK]")
     assert covered == Covered("Over the [MASK] wall", 9, "garden")
-    assert uncover(covered, "[MASK]") == TEXT
+    assert uncover(covered) == TEXT
+
+
+def test_a_models_own_mask_is_written_as_any_models(tokens: Tokens) -> None:
+    marked = replace(
+        tokens, text="<m> the garden wall", spans=((0, 0), (0, 3), (3, 7), (7, 11), (11, 14), (14, 19), (0, 0))
+    )
+    covered = mask_word(marked, 5, "<m>")
+    assert covered == Covered("[MASK] the garden [MASK]", 18, "wall")
+    assert uncover(covered) == "[MASK] the garden wall"
+
+
+@pytest.mark.parametrize(
+    ("text", "back"),
+    [
+        ("Over the [MASK] wall, again", "Over the garden wall, again"),
+        ("High over the [MASK] wall", "High over the garden wall"),
+        ("Under the [MASK] wall", "Under the garden wall"),
+        ("Over the [MASK wall", None),
+        ("Something else", None),
+    ],
+)
+def test_the_word_survives_edits_around_its_mask(text: str, back: str | None) -> None:
+    edited = Covered("Over the [MASK] wall", 9, "garden").edited(text)
+    assert (uncover(edited) if edited else None) == back
 
 
 def test_a_special_token_is_no_word(tokens: Tokens) -> None:

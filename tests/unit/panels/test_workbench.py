@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lens.panels._session import EXAMPLES, Session
 
 @pytest.fixture
 def bench() -> Iterator[Explore]:
-    bench = Explore(Session(), InlineEngine())
+    bench = Explore(Session(), InlineEngine(), example=True)
     yield bench
     bench.close()
 
@@ -115,6 +116,92 @@ def test_a_word_is_masked_moved_and_put_back(bench: Explore) -> None:
     assert bench.session.text == "The [MASK] man sat by the fire."
     bench.desk.pick(bench.desk.answer.position)
     assert bench.session.text == "The old man sat by the fire."
+
+
+def test_a_covered_word_survives_typing_and_other_masks(bench: Explore) -> None:
+    bench.session.model = "demo-bert"
+    bench.session.text = "The [MASK] man sat by the fire."
+    fire = next(p for p, label in enumerate(bench.desk.answer.tokens.labels) if "fire" in label)
+    bench.desk.pick(fire)
+    assert bench.session.text == "The [MASK] man sat by the [MASK]."
+    bench.session.text += " Then he slept."
+    own, covered = bench.desk.answer.tokens.masks
+    assert bench.desk.answer.position == covered
+    bench.desk.pick(own)
+    assert (bench.desk.answer.position, bench.session.text.count("[MASK]")) == (own, 2)
+    bench.desk.pick(covered)
+    assert bench.session.text == "The [MASK] man sat by the fire. Then he slept."
+
+
+def test_a_mask_beyond_what_is_read_is_said(bench: Explore) -> None:
+    bench.session.model = "demo-bert"
+    bench.session.text = "word " * 400 + "[MASK]"
+    assert "The mask stands beyond the 256 of" in bench.header.notice.text
+    with pytest.raises(lens.LensError, match="The mask stands beyond the 256 of"):
+        lens.read(lens.load("demo-bert"), bench.session.text)
+
+
+def test_what_a_person_typed_is_never_replaced() -> None:
+    bench = Explore(Session(model="demo-bert", text=EXAMPLES["causal"]), InlineEngine())
+    assert bench.session.text == EXAMPLES["causal"]
+    bench.close()
+    fresh = Explore(Session(model="demo-bert"), InlineEngine(), example=True)
+    assert fresh.session.text == EXAMPLES["masked"]
+    fresh.session.text = EXAMPLES["causal"]
+    assert fresh.session.text == EXAMPLES["causal"]
+    fresh.close()
+
+
+def test_choices_beyond_the_model_come_back_within_it() -> None:
+    bench = Explore(Session(source=9, target=3), InlineEngine())
+    assert (bench.session.source, bench.header.source.value, bench.table.source) == (3, 3, 3)
+    bench.session.target = 50
+    assert bench.session.target is None
+    bench.session.target = 11
+    bench.session.model = "demo-bert"
+    assert (bench.session.target, bench.header.target.value, bench.header.target.max) == (None, 10, 10)
+    bench.close()
+
+
+def test_explore_takes_a_model_and_its_maps(own_model: Path) -> None:
+    model = lens.load(own_model)
+    sentences = ["The old man sat by the fire.", "She opened the door and slept."] * 20
+    bench = lens.explore(model, "The old man", maps=lens.fit(model, sentences, positions="all"), k=3)
+    waited(bench)
+    assert bench.desk.shelf.models[model.name] is model
+    assert len(shown(bench, "mat")) == 3
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [({"k": 50}, "can't be made"), ({"sorce": 3}, "no choice sorce"), ({"maps": 1}, "the model")],
+)
+def test_choices_that_cannot_be_are_said(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(lens.LensError, match=message):
+        lens.explore(**choices)
+
+
+def waited(bench: Explore) -> None:
+    """Until the background threads of a real engine have answered."""
+    deadline = time.monotonic() + 60
+    while bench.desk.busy and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not bench.desk.busy
+
+
+def test_two_workbenches_and_a_script_load_at_once() -> None:
+    first, second = lens.explore(), lens.explore("demo-bert")
+    reading = lens.read(lens.load("demo"), first.session.text)
+    waited(first)
+    waited(second)
+    assert first.desk.problem is None
+    assert second.desk.problem is None
+    assert shown(first, "model")[int(reading.model_token_ids[-1, 0])] == pytest.approx(
+        reading.model_probabilities[-1, 0]
+    )
+    first.close()
+    second.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+# `make app` and `make test` are all that one needs: each first makes its own environment in .venv.
+
+.PHONY: app lab test clean lint format-check types floors unit notebook ui wheel
+.DEFAULT_GOAL := app
+
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for name in python3.11 python3; do $$name $(NEW_ENOUGH) 2>/dev/null && echo $$name && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --quiet -p no:cacheprovider
+
+app: $(READY)
+	@$(BIN)/lens app $(OPTIONS)
+
+lab: $(READY)
+	@$(BIN)/lens lab $(OPTIONS)
+
+test: $(READY)
+	@begin=$$(date +%s); \
+	for step in lint format-check types floors unit notebook ui wheel; do \
+		echo "== $$step"; $(MAKE) --no-print-directory $$step || exit 1; \
+	done; \
+	echo "== all passed in $$(($$(date +%s) - begin)) seconds"
+
+lint: $(READY)
+	@$(BIN)/ruff check --quiet .
+
+format-check: $(READY)
+	@$(BIN)/ruff format --check --quiet .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+floors: $(READY)
+	@$(BIN)/lint-imports --no-logo
+
+unit: $(READY)
+	@$(PYTEST) -n 2 tests/unit tests/contracts tests/oracle tests/architecture
+
+notebook: $(READY)
+	@$(PYTEST) tests/notebooks
+
+ui: $(READY)
+	@$(BIN)/python tests/ui/_browser.py || $(BIN)/playwright install chromium
+	@$(PYTEST) tests/ui
+
+wheel: $(READY)
+	@rm -rf dist && $(BIN)/python -m build --quiet --wheel --no-isolation
+	@$(PYTEST) tests/wheel
+
+# The compiler of the wheel comes first and pinned, so that nothing is fetched behind the constraints' back.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "lens needs Python 3.11 or newer; there is none here (or say which: make PYTHON=…)." >&2; exit 1; }
+	@echo "Making the environment in .venv (a few minutes the first time) …"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade pip
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation --group test --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,191 @@
+"""Voilà, set up for one notebook: its settings, its port, its start and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import run_sync
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.web import HTTPError
+from traitlets import default
+from traitlets.config import Config
+from voila.app import Voila
+
+from lens.app._places import TEMPLATE, expose_template
+from lens.errors import LensError
+
+__all__ = ["bind", "configuration", "port_of", "serve"]
+
+PORTS_TRIED = 50
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LONGEST_SOCKET_PATH = 103  # macOS; Linux has 107
+SOCKET_NAME = "voila_12345678/kernel-12345678-1234-1234-1234-123456789012-ipc-5"
+
+# The page can ask only the server that it came from: the browser itself refuses anything else.
+# Widgets bring their own styles and modules, and Lumino compiles a function, hence the inline, blob and eval.
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+        "frame-ancestors 'self'",
+        "form-action 'self'",
+        "base-uri 'self'",
+    )
+)
+
+
+def serve(notebook: Path, *, host: str, port: int, browser: bool, preheat: int = 0, debug: bool = False) -> None:
+    """Serve a notebook as a page until Ctrl-C or SIGTERM; raises LensError if no port can be had."""
+    listening = bind(host, port)
+    if port_of(listening) != port:
+        print(f"Port {port} is taken, so {port_of(listening)} serves.", flush=True)
+    expose_template()
+    # Jupyter gives tornado milliseconds for seconds, and tornado says so to every terminal.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    server = _Server.instance(config=configuration(notebook, host=host, preheat=preheat, debug=debug))
+    server.initialize([])
+    server.begin(listening, host, browser)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on the port, or on the first free one above it; raises LensError."""
+    last = min(port + PORTS_TRIED, 65536) - 1
+    for candidate in range(port, last + 1):
+        try:
+            family = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0][0]
+            listening = socket.create_server((host, candidate), family=family, backlog=128)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                continue
+            raise LensError(f"Cannot listen on {host!r}, port {candidate}: {error.strerror}.") from error
+        listening.setblocking(False)
+        return listening
+    raise LensError(f"No port from {port} to {last} is free; give another with --port.")
+
+
+def port_of(listening: socket.socket) -> int:
+    """The port that a socket listens on."""
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def configuration(notebook: Path, *, host: str, preheat: int = 0, debug: bool = False) -> Config:
+    """Every setting of Voilà's that matters here, with its reason."""
+    return Config(
+        {
+            "Voila": {
+                "notebook_path": str(notebook),  # this one notebook, and no listing of a folder
+                "config_file_paths": [],  # what a person has set for other notebooks stays out
+                "open_browser": False,  # Voilà's own way goes through a page with a foreign style sheet
+                "log_level": "DEBUG" if debug else "ERROR",
+                "tornado_settings": _tornado_settings(host),
+            },
+            "VoilaConfiguration": {
+                "template": TEMPLATE,
+                "allow_template_override": "NO",
+                "allow_theme_override": "NO",
+                "strip_sources": True,
+                "show_tracebacks": debug,
+                "resources": {"lens_debug": debug},
+                "file_allowlist": [],  # the notebook needs no file beside it
+                "extension_denylist": ["jupyterlab-plotly"],  # 4.8 MB for bare figures; ours come as widgets
+                "http_keep_alive_timeout": 10,  # proxies give up on a cell that is silent for long
+                "preheat_kernel": preheat > 0,
+                "default_pool_size": preheat,
+                "kernel_spec_manager_class": _ThisPython,
+            },
+            "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
+            "MappingKernelManager": {
+                "cull_idle_timeout": 900,  # a page that vanished without a word (a crash, a lost network)
+                "cull_interval": 60,
+            },
+            "KernelRestarter": {"restart_limit": 0},  # an empty kernel under an old page helps no one: let it say so
+            "ConnectionFileMixin": {"transport": _transport()},
+        }
+    )
+
+
+def _tornado_settings(host: str) -> dict[str, Any]:
+    return {
+        "headers": {"Content-Security-Policy": CONTENT_POLICY},
+        # A closing page tells its kernel to stop, but has no token to send (voila #1458), so with the check on
+        # no kernel is ever freed. What the check guards here is stopping a kernel: that takes its random 128-bit
+        # name, which only its own page knows, and a request from a foreign origin is refused before that.
+        "disable_check_xsrf": True,
+        # A page of another site that has its own name resolve to this machine is turned away.
+        "allow_remote_access": host not in LOOPBACK,
+    }
+
+
+def _transport() -> str:
+    """Sockets in files: many kernels that start at once on TCP can take each other's ports and hang.
+
+    Not on Windows, which has none, nor where the temporary folder's path leaves no room for their names.
+    """
+    room = len(tempfile.gettempdir()) + 1 + len(SOCKET_NAME) <= LONGEST_SOCKET_PATH
+    return "ipc" if os.name == "posix" and room else "tcp"
+
+
+def _address(host: str, port: int) -> str:
+    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+
+
+class _ThisPython(KernelSpecManager):
+    """Runs the notebook in the Python that runs the server, whatever else is registered as `python3`."""
+
+    @default("kernel_dirs")
+    def _no_folders(self) -> list[str]:
+        return []
+
+
+class _Server(Voila):
+    """Voilà that says when it answers and leaves no kernel behind."""
+
+    def begin(self, listening: socket.socket, host: str, browser: bool) -> None:
+        """Serve on a socket that already listens, until told to stop."""
+        self.listening, self.browser_wanted = listening, browser
+        self.port = port_of(listening)
+        self.address = _address(host, self.port)
+        self.start()
+
+    def listen(self) -> None:
+        """Called by `start` once everything is set up."""
+        HTTPServer(self.app).add_socket(self.listening)
+        self.ioloop = IOLoop.current()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._handle_signal_stop)
+        self.ioloop.add_callback(self._announce)
+        try:
+            self.ioloop.start()
+        finally:
+            self.stop()
+
+    def _announce(self) -> None:
+        print(f"lens is at {self.address} …  Ctrl-C stops it", flush=True)
+        if self.browser_wanted and _has_screen():
+            threading.Thread(target=webbrowser.open, args=(self.address,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End the kernels, and only then remove the sockets through which they are told."""
+        with contextlib.suppress(HTTPError):  # one that is just starting is not listed yet: it ends when we are gone
+            run_sync(self.kernel_manager.shutdown_all)(now=True)
+        shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+
+def _has_screen() -> bool:
+    """Whether a browser would get a window; without one, some open inside the terminal and take it over."""
+    return not sys.platform.startswith("linux") or bool({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())

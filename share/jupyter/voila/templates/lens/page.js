@@ -1,0 +1,124 @@
+(() => {
+  "use strict";
+  const ENDED = "This page's session has ended, so it no longer follows you. What you see stays until you start again.";
+  const SILENT = "lens does not answer: it was stopped, or the connection is lost. The page goes on by itself if it comes back.";
+  const STUCK = "Nothing has come from lens for a while. It may have been stopped; starting again often helps.";
+  const OUTPUT = 'script[type="application/vnd.voila.cell-output+json"]';
+  const LOOK_EVERY = 4000; // milliseconds, as below
+  const BUSY_WAIT = 12000;
+  const LONGEST_WAIT = 30000; // the server gives a sign every ten seconds
+
+  const byId = (id) => document.getElementById(id);
+  const config = () => JSON.parse(byId("jupyter-config-data").textContent);
+  const notice = byId("page-notice");
+  let finished = false;
+  let ended = false;
+
+  const say = (words) => {
+    notice.querySelector("p").textContent = words;
+    notice.hidden = false;
+  };
+
+  // Widgets read these two to know whether the page is light or dark.
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => {
+    document.body.dataset.jpThemeLight = String(!dark.matches);
+    document.body.dataset.jpThemeName = dark.matches ? "JupyterLab Dark" : "JupyterLab Light";
+  };
+  follow();
+  dark.addEventListener("change", follow);
+
+  // The skeleton stays until something of the notebook can be seen in its place; for a little longer if that says
+  // that it is busy, so that its first answer comes along with it.
+  const visible = () => {
+    const cells = byId("rendered_cells");
+    if (cells.querySelector(".page-failed")) return true;
+    if (cells.querySelector(OUTPUT)) return false;
+    const outputs = [...cells.querySelectorAll(".jp-OutputArea-output")];
+    if (outputs.some((output) => output.textContent === "Loading widget...")) return false;
+    return !outputs.length || outputs.some((output) => output.offsetHeight > 0);
+  };
+  const busy = () => byId("rendered_cells").querySelector('[aria-busy="true"]') !== null;
+  const reveal = (since, calm) => {
+    const waited = Date.now() - since;
+    const now = visible() && (!busy() || waited > BUSY_WAIT) ? calm + 1 : 0;
+    if (now > 4 || waited > LONGEST_WAIT) document.body.classList.remove("page-waiting");
+    else setTimeout(reveal, 50, since, now);
+  };
+
+  // Voilà calls these while it sends the page: at each cell, while a cell is slow, and after the last one.
+  // When it breaks off in between, the browser goes on waiting for ever, and no event tells.
+  let heard = Date.now();
+  const hear = () => { heard = Date.now(); };
+  window.voila_process = hear;
+  window.voila_heartbeat = hear;
+  window.voila_finish = () => {
+    if (finished) return;
+    finished = true;
+    reveal(Date.now(), 0);
+  };
+  const listen = () => {
+    if (finished) return;
+    if (Date.now() - heard > LONGEST_WAIT) say(STUCK);
+    setTimeout(listen, LOOK_EVERY);
+  };
+  listen();
+  addEventListener("load", () => {
+    notice.hidden = true;
+    if (!document.querySelector(".page-failed")) watch();
+  });
+
+  // Voilà frees the kernel on `beforeunload`, which phones and quick closings leave out; `pagehide` comes always.
+  let freed = false;
+  addEventListener("beforeunload", () => { freed = true; });
+  addEventListener("pagehide", () => {
+    if (freed || !finished) return;
+    const { baseUrl, kernelId } = config();
+    const form = new FormData();
+    form.append("_xsrf", document.cookie.match("\\b_xsrf=([^;]*)")?.[1] ?? "");
+    navigator.sendBeacon(`${baseUrl}voila/api/shutdown/${kernelId}`, form);
+  });
+
+  // Is the kernel behind this page still there, and does it still hear us?
+  const kernel = async () => {
+    const { baseUrl, kernelId } = config();
+    try {
+      const answer = await fetch(`${baseUrl}api/kernels/${kernelId}`, { cache: "no-store" });
+      if (answer.status === 404) return "ended";
+      return answer.ok && (await answer.json()).connections === 0 ? "deaf" : "well";
+    } catch {
+      return "silent";
+    }
+  };
+  const end = () => {
+    ended = true;
+    say(ENDED);
+  };
+  // A kernel that another Jupyter server has restarted keeps its name, but has lost everything that the page shows.
+  const hearRestarts = async () => {
+    const manager = await window.jupyterapp.widgetManagerPromise.promise;
+    manager.kernel.statusChanged.connect((_, status) => /restarting|dead/.test(status) && end());
+  };
+  const watch = () => {
+    let before = "well";
+    let hears = false;
+    const look = async () => {
+      if (ended) return;
+      if (!hears && window.jupyterapp) hearRestarts();
+      hears ||= Boolean(window.jupyterapp);
+      const now = await kernel();
+      if (now === "ended") end();
+      else if (ended) return;
+      else if (now === "well") notice.hidden = true;
+      else if (now === before) say(SILENT); // one miss may be a hiccup
+      before = now;
+      setTimeout(look, LOOK_EVERY);
+    };
+    look();
+  };
+
+  notice.querySelector("button").addEventListener("click", async () => {
+    if (!finished || (await kernel()) !== "silent") location.reload();
+    else say("Still no answer. Is lens running? Start it, then try again.");
+  });
+})();

@@ -1,0 +1,274 @@
+"""What the server and its page promise, whatever the notebook: nothing leaves, nothing leaks, nothing breaks bare."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui._servers import serving, write_notebook
+from tests.ui.conftest import OpenPage, until_ready
+
+SLIDER = """
+import ipywidgets as widgets
+slider = widgets.IntSlider(value=3, max=9, description="layer")
+label = widgets.Label("layer 3")
+slider.observe(lambda change: setattr(label, "value", f"layer {change.new}"), "value")
+widgets.VBox([slider, label])
+"""
+WAITS = """
+import pathlib, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.1)
+"""
+
+
+@pytest.fixture(scope="module")
+def slider_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A notebook that is quick to start."""
+    folder = tmp_path_factory.mktemp("slider")
+    with serving("app", write_notebook(folder / "slider.ipynb", SLIDER), folder, "--preheat", "0") as address:
+        yield address
+
+
+@pytest.fixture
+def slider_page(slider_address: str, open_page: OpenPage) -> OpenPage:
+    return lambda **options: until_ready(open_page(slider_address, **options))
+
+
+def hosts(page: Page) -> set[str | None]:
+    """The hosts that a page has asked for anything."""
+    asked: list[str] = page.asked  # type: ignore[attr-defined]
+    return {urlsplit(address).hostname for address in asked if not address.startswith(("data:", "blob:"))}
+
+
+def kernel_of(page: Page) -> str:
+    """The name of the kernel behind a page."""
+    name: str = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    return name
+
+
+def kernels() -> dict[int, str]:
+    """The command lines of the kernels that these tests have started, by process."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        try:
+            found[process.pid] = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return {process: line for process, line in found.items() if "ipykernel_launcher" in line}
+
+
+def kill(kernel: str) -> None:
+    """End a kernel as a lack of memory would."""
+    psutil.Process(next(process for process, line in kernels().items() if kernel in line)).kill()
+
+
+def status(address: str, method: str = "GET", **headers: str) -> int:
+    """What the server answers to a request that no browser would send for us."""
+    request = urllib.request.Request(address, method=method, headers=headers)  # noqa: S310 - our own address
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            code: int = answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            code = error.code
+    return code
+
+
+def eventually(page: Page, true: Callable[[], bool]) -> None:
+    """Wait until something that no page shows has happened."""
+    for _ in range(300):
+        if true():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("it did not happen within 30 seconds")
+
+
+# ---------------------------------------------------------------- nothing leaves this machine
+
+
+def test_voila_asks_no_other_host(voila_page: OpenPage) -> None:
+    page = voila_page()
+    assert hosts(page) == {"127.0.0.1"}
+    assert not page.failures  # type: ignore[attr-defined]
+
+
+def test_lab_asks_no_other_host(lab_page: OpenPage) -> None:
+    page = lab_page()
+    assert hosts(page) == {"127.0.0.1"}
+
+
+def test_under_another_jupyter_server_the_notebook_brings_our_page(tmp_path: Path, open_page: OpenPage) -> None:
+    """As on Binder and JupyterHub, where Voilà runs inside a server that is not ours."""
+    notebook = write_notebook(tmp_path / "book.ipynb", SLIDER, voila={"template": "lens"})
+    with serving("lab", notebook, tmp_path) as address:
+        page = until_ready(open_page(address.replace("/lab/tree/", "/voila/render/")))
+        expect(page.get_by_text("layer 3")).to_be_visible()
+        assert page.title() == "lens"
+        assert hosts(page) == {"127.0.0.1"}
+        kill(kernel_of(page))  # such a server starts another under the same name
+        expect(page.get_by_text("This page's session has ended")).to_be_visible()
+
+
+def test_a_question_to_another_host_would_be_noticed(open_page: OpenPage) -> None:
+    page = open_page("about:blank")
+    page.evaluate("fetch('http://elsewhere.invalid/').catch(() => 0)")
+    assert "elsewhere.invalid" in hosts(page)
+
+
+def test_the_browser_itself_refuses_another_host(slider_page: OpenPage, slider_address: str) -> None:
+    page = slider_page()
+    violated = "new Promise((tell) => addEventListener('securitypolicyviolation', (event) => tell(event.blockedURI)))"
+    page.evaluate(f"window.blocked = {violated}; fetch('http://elsewhere.invalid/').catch(() => 0)")
+    assert page.evaluate("window.blocked").startswith("http://elsewhere.invalid")
+    assert page.evaluate("fetch(location).then((answer) => answer.status)") == 200  # but not its own
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_skeleton_stands_until_the_widgets_do(tmp_path: Path, open_page: OpenPage) -> None:
+    notebook = write_notebook(tmp_path / "slow.ipynb", WAITS, SLIDER)
+    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+        page = open_page(address)
+        expect(page.locator("#page-skeleton")).to_be_visible()
+        assert page.title() == "lens"
+        assert page.locator("#page-skeleton").inner_text().startswith("lens is starting")
+        assert page.locator("#page-skeleton .columns > *").count() == 3
+        (tmp_path / "go").touch()
+        until_ready(page)
+        expect(page.locator("#page-skeleton")).to_be_hidden()
+        expect(page.get_by_text("layer 3")).to_be_visible()
+
+
+@pytest.mark.parametrize(("dark", "ground"), [(True, "rgb(17, 17, 17)"), (False, "rgb(255, 255, 255)")])
+def test_the_page_follows_light_and_dark(dark: bool, ground: str, slider_page: OpenPage) -> None:
+    page = slider_page(dark=dark)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+    assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()") in (
+        ("#111111", "#111") if dark else ("white", "#fff", "#ffffff")
+    )
+    assert page.evaluate("document.body.dataset.jpThemeLight") == str(not dark).lower()
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", str(dark).lower())
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != ground
+
+
+@pytest.mark.parametrize("width", [400, 1280, 1920])
+def test_the_page_fits_the_window(width: int, voila_page: OpenPage) -> None:
+    page = voila_page(width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    box = page.locator("#rendered_cells").bounding_box()
+    assert box is not None
+    assert box["width"] <= 1200
+    assert box["x"] == pytest.approx((width - box["width"]) / 2, abs=1)
+
+
+def test_visitors_do_not_see_each_other(slider_page: OpenPage) -> None:
+    one, other = slider_page(), slider_page()
+    assert kernel_of(one) != kernel_of(other)
+    one.locator(".noUi-handle").press("ArrowRight")
+    expect(one.get_by_text("layer 4")).to_be_visible()
+    other.locator(".noUi-handle").press("ArrowLeft")
+    expect(other.get_by_text("layer 2")).to_be_visible()
+    expect(one.get_by_text("layer 4")).to_be_visible()
+
+
+# ---------------------------------------------------------------- when something ends
+
+
+def test_a_cell_that_fails_is_answered_in_words(tmp_path: Path, open_page: OpenPage) -> None:
+    notebook = write_notebook(tmp_path / "broken.ipynb", "1 / 0", SLIDER)
+    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+        page = open_page(address)
+        expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
+        expect(page.get_by_role("button", name="Start again")).to_be_visible()
+        assert "ZeroDivisionError" not in page.content()
+        assert "Traceback" not in page.content()
+
+
+def test_a_page_that_breaks_off_says_so(tmp_path: Path, open_page: OpenPage) -> None:
+    notebook = write_notebook(tmp_path / "slow.ipynb", WAITS)
+    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+        page = open_page(address)
+        expect(page.locator("#page-skeleton")).to_be_visible()
+        expect(page.locator("#page-notice")).to_be_hidden()
+    page.evaluate("const now = Date.now; Date.now = () => now() + 40_000")  # so that no one need wait
+    expect(page.get_by_text("Nothing has come from lens for a while.")).to_be_visible()
+
+
+def test_a_kernel_that_dies_is_said_and_one_click_starts_again(slider_page: OpenPage) -> None:
+    page = slider_page()
+    dying = kernel_of(page)
+    kill(dying)
+    expect(page.get_by_text("This page's session has ended")).to_be_visible()
+    page.get_by_role("button", name="Start again").click()
+    until_ready(page)
+    assert kernel_of(page) != dying
+    expect(page.locator("#page-notice")).to_be_hidden()
+
+
+def test_a_server_that_stops_takes_its_kernels_along(tmp_path: Path, open_page: OpenPage) -> None:
+    notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
+    others = set(kernels())
+    with serving("app", notebook, tmp_path) as address:
+        page = until_ready(open_page(address))
+        eventually(page, lambda: len(set(kernels()) - others) == 2)  # also the one kept ready for the next visitor
+        running = set(kernels()) - others
+    expect(page.get_by_text("lens does not answer")).to_be_visible()
+    assert not [process for process in running if psutil.pid_exists(process)]
+    page.get_by_role("button", name="Start again").click()
+    expect(page.get_by_text("Still no answer.")).to_be_visible()
+
+
+@pytest.mark.parametrize("leave", ["go elsewhere", "close"])
+def test_leaving_frees_the_kernel(leave: str, slider_page: OpenPage, open_page: OpenPage, slider_address: str) -> None:
+    page, clock = slider_page(), open_page("about:blank")
+    kernel = f"{slider_address}api/kernels/{kernel_of(page)}"
+    assert status(kernel) == 200
+    page.goto("about:blank") if leave == "go elsewhere" else page.close()
+    eventually(clock, lambda: status(kernel) == 404)
+
+
+# ---------------------------------------------------------------- strangers
+
+
+def test_another_site_can_stop_nothing(slider_page: OpenPage, slider_address: str) -> None:
+    kernel = kernel_of(slider_page())
+    stranger = {"Origin": "http://elsewhere.invalid"}
+    assert status(f"{slider_address}voila/api/shutdown/{kernel}", "POST", **stranger) == 404
+    assert status(f"{slider_address}api/kernels/{kernel}", "DELETE", **stranger) == 404
+    assert status(f"{slider_address}api/kernels/{kernel}") == 200
+
+
+def test_the_server_answers_to_its_own_name_only(slider_address: str) -> None:
+    assert status(slider_address) == 200
+    assert status(slider_address, Host="elsewhere.invalid") == 403
+
+
+@pytest.mark.parametrize("path", ["api/kernels", "api/contents", "voila/files/slider.ipynb", "voila/tree", "terminals"])
+def test_there_is_nothing_but_the_page(path: str, slider_address: str) -> None:
+    assert status(slider_address + path) in (403, 404)
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving("app", notebook, tmp_path, "--preheat", "0", "--port", str(port)) as address:
+            serves = urlsplit(address).port
+    assert f"Port {port} is taken, so {serves} serves." in (tmp_path / "app.log").read_text(encoding="utf-8")
+
+
+def test_another_site_cannot_frame_the_page(slider_address: str, open_page: OpenPage) -> None:
+    page = open_page("about:blank")
+    page.set_content(f'<iframe src="{slider_address}"></iframe>')
+    eventually(page, lambda: page.frames[1].url.startswith("chrome-error:"))
