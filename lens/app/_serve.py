@@ -52,6 +52,8 @@ def serve(notebook: Path, *, host: str, port: int, browser: bool, preheat: int =
     listening = bind(host, port)
     if port_of(listening) != port:
         print(f"Port {port} is taken, so {port_of(listening)} serves.", flush=True)
+    if host not in LOOPBACK:
+        print("Anyone who can reach this machine can use it.", flush=True)
     expose_template()
     # Jupyter gives tornado milliseconds for seconds, and tornado says so to every terminal.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_no_free_port_is_said_in_words(taken: int, monkeypatch: pytest.MonkeyPat
 def test_an_address_of_another_machine_is_refused_in_words() -> None:
     with pytest.raises(LensError, match=r"Cannot listen on '192\.0\.2\.1', port 8866: "):
         _serve.bind("192.0.2.1", 8866)  # kept for documentation, so no machine has it
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [(HERE, HERE), ("::1", "[::1]"), ("0.0.0.0", socket.gethostname())],  # noqa: S104
+)
+def test_the_address_is_one_that_a_browser_takes(host: str, name: str) -> None:
+    assert _serve._address(host, 8866) == f"http://{name}:8866/"
 
 
 def test_every_setting_is_one_that_exists() -> None:
@@ -90,7 +99,7 @@ def test_the_kernel_is_this_python() -> None:
     manager = _serve._ThisPython()
     assert isinstance(manager, KernelSpecManager)
     assert list(manager.find_kernel_specs()) == ["python3"]
-    assert manager.get_kernel_spec("python3").argv[0] == os.sys.executable  # type: ignore[attr-defined]
+    assert manager.get_kernel_spec("python3").argv[0] == sys.executable
 
 
 def test_a_checkout_shows_its_template_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,9 @@
   const reveal = (since, calm) => {
     const waited = Date.now() - since;
     const now = visible() && (!busy() || waited > BUSY_WAIT) ? calm + 1 : 0;
-    if (now > 4 || waited > LONGEST_WAIT) document.body.classList.remove("page-waiting");
-    else setTimeout(reveal, 50, since, now);
+    if (now < 5 && waited < LONGEST_WAIT) return setTimeout(reveal, 50, since, now);
+    document.body.classList.remove("page-waiting");
+    hearRestarts();
   };
 
   // Voilà calls these while it sends the page: at each cell, while a cell is slow, and after the last one.
@@ -96,16 +97,13 @@
   };
   // A kernel that another Jupyter server has restarted keeps its name, but has lost everything that the page shows.
   const hearRestarts = async () => {
-    const manager = await window.jupyterapp.widgetManagerPromise.promise;
-    manager.kernel.statusChanged.connect((_, status) => /restarting|dead/.test(status) && end());
+    const manager = await window.jupyterapp?.widgetManagerPromise.promise;
+    manager?.kernel.statusChanged.connect((_, status) => /restarting|dead/.test(status) && end());
   };
   const watch = () => {
     let before = "well";
-    let hears = false;
     const look = async () => {
       if (ended) return;
-      if (!hears && window.jupyterapp) hearRestarts();
-      hears ||= Boolean(window.jupyterapp);
       const now = await kernel();
       if (now === "ended") end();
       else if (ended) return;
