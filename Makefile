@@ -46,7 +46,8 @@ ui: $(READY)
 	@$(PYTEST) tests/ui
 
 wheel: $(READY)
-	@rm -rf dist && $(BIN)/python -m build --quiet --wheel --no-isolation
+	@rm -rf dist
+	@said=$$($(BIN)/python -m build --wheel --no-isolation 2>&1) || { echo "$$said" >&2; exit 1; }
 	@$(PYTEST) tests/wheel
 
 # The compiler of the wheel comes first and pinned, so that nothing is fetched behind the constraints' back.

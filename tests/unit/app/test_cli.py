@@ -25,7 +25,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be served, in place of serving it."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(_serve, "serve", lambda path, **options: calls.append({"path": path, **options}))
-    monkeypatch.delenv(cli.MODEL_VARIABLE, raising=False)
+    monkeypatch.setenv(cli.MODEL_VARIABLE, "")  # set, so that what main sets is undone afterwards
+    monkeypatch.delenv(cli.MODEL_VARIABLE)
     return calls
 
 
