@@ -53,7 +53,9 @@ class LensTable(Undoing, LiveTable):
 
     def _select(self) -> None:
         answer: Answer | None = self._desk.answer
-        self.show(source=self._desk.session.source, position=answer.position if answer else -1)
+        # a selection belongs to the table that it was made in
+        position = answer.position if answer and answer.reading is self._drawn else self.position
+        self.show(source=self._desk.session.source, position=position)
 
     def _draw(self) -> None:
         answer: Answer | None = self._desk.answer
