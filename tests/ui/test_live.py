@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from ipywidgets import DOMWidget
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from lens.panels.live import Chips, LensTable, Live, Notice, Sentence, TopK
 
 pytestmark = pytest.mark.ui
 
-QUIET = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 MARKUP = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
 TOKENS = ["The", "␣old", "␣man", "␣sat", "␣by", "␣the", "␣fire"]
 METRICS = ["probability", "entropy", "rank", "kl", "surprisal"]
@@ -64,22 +61,6 @@ async function mount(esm, css, state, shared) {
   return views.push({ model, el, cleanup }) - 1;
 }
 </script>"""
-
-
-def _chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("LENS_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = _chromium()
-    if path is None:
-        pytest.skip("no Chromium found: install one, or name it in LENS_CHROMIUM")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--no-first-run", *QUIET])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
