@@ -146,9 +146,10 @@ class Desk(HasTraits):
             self.session.text = example
             self._example = True
             return
-        self.busy = False
-        self.problem = _advice(answer)
-        self.answer = answer
+        with self.hold_trait_notifications():
+            self.busy, self.loading = False, ""
+            self.problem = _advice(answer)
+            self.answer = answer
         self._reconcile(answer)
 
     def _reconcile(self, answer: Answer) -> None:

@@ -82,11 +82,13 @@ class Header(Undoing, widgets.VBox):
 
     def _draw(self) -> None:
         answer: Answer | None = self._desk.answer
-        self._draw_notice(self._desk.problem)
         self.chips.busy = self._desk.busy
         self.sentence.note = self._desk.loading or (_note(answer) if answer else "")
-        if answer is None:
-            return
+        if answer is not None:
+            self._draw_answer(answer)
+        self._draw_notice(self._desk.problem)  # last: whoever follows its advice finds the tokens that it speaks of
+
+    def _draw_answer(self, answer: Answer) -> None:
         self._drawing = True
         try:
             self._draw_layers(answer)

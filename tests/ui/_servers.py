@@ -28,6 +28,11 @@ def free_port() -> int:
         return port
 
 
+def _interruptible() -> None:
+    """A gate that runs in the background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def serving(
     command: str, notebook: Path, folder: Path, *options: str, python: str | Path = sys.executable
@@ -45,6 +50,7 @@ def serving(
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=_interruptible,
         )
     try:
         yield _address(process, log)

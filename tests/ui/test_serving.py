@@ -142,7 +142,7 @@ def test_the_skeleton_stands_until_the_widgets_do(tmp_path: Path, open_page: Ope
         expect(page.locator("#page-skeleton")).to_be_visible()
         assert page.title() == "lens"
         assert page.locator("#page-skeleton").inner_text().startswith("lens is starting")
-        assert page.locator("#page-skeleton .columns > *").count() == 3
+        expect(page.locator("#page-skeleton .columns > *")).to_have_count(3)
         (tmp_path / "go").touch()
         until_ready(page)
         expect(page.locator("#page-skeleton")).to_be_hidden()
