@@ -210,7 +210,8 @@ def test_a_kernel_that_dies_is_said_and_one_click_starts_again(slider_page: Open
     dying = kernel_of(page)
     kill(dying)
     expect(page.get_by_text("This page's session has ended")).to_be_visible()
-    page.get_by_role("button", name="Start again").click()
+    with page.expect_navigation():  # the page that is ready now is the old one
+        page.get_by_role("button", name="Start again").click()
     until_ready(page)
     assert kernel_of(page) != dying
     expect(page.locator("#page-notice")).to_be_hidden()
