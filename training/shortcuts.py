@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import lens
-from lens.analyses import FitProgress
+from lens.analyses import Progress
 
 MARKER = "<!-- shortcuts -->"
 COLOURS = {"mat": "#0072b2", "id": "#d55e00"}
@@ -47,7 +47,7 @@ def sentences(path: Path, count: int, seed: int) -> list[str]:
     return random.Random(seed).sample(lines, min(count, len(lines)))
 
 
-def show(progress: FitProgress) -> None:
+def show(progress: Progress) -> None:
     if progress.sentences % 2048 < 256:
         print(f"{progress.stage}: {progress.sentences} of {progress.total}, {progress.tokens} tokens", flush=True)
 

@@ -1,107 +1,190 @@
-"""Linear maps between boundaries, fitted on text."""
+"""Linear maps between boundaries, and across parts of blocks, fitted on text."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
-from typing import Literal
+from functools import cached_property
+from itertools import combinations
+from typing import Any, Literal
 
-import torch
+from torch import Tensor
 
 from lens._version import __version__
-from lens.casts import Card, Cast, Maps, cast_named
+from lens.analyses._budget import Budget, budget
+from lens.analyses._checkpoint import Checkpoint
+from lens.analyses._r2 import Scores, card_scores, residuals_of
+from lens.analyses._texts import Positions, Progress, Report, checked_texts
+from lens.analyses._vectors import gathered, part_pairs
+from lens.casts import Card, Cast, Maps, cast_named, casts
 from lens.errors import LensError, TextError
-from lens.models import Model, Tokens
-from lens.numerics import Moments, r2_of_map
+from lens.models import Model
+from lens.numerics import Moments, Pair, Site, least_squares
+from lens.plans import PARTS
 
-__all__ = ["FitProgress", "affordable_pairs", "fit"]
+__all__ = ["Pairs", "fit", "fit_budget"]
 
 Pairs = Literal["all", "final"] | Sequence[tuple[int, int]]
 
-BATCH = 2048  # tokens in one forward; activations and logits of a batch are alive at once
-BUFFER = 256  # texts that are sorted by length together, so that little of a batch is padding
-MAX_MOMENTS = 4 * 2**30  # bytes; fits that need more are refused before they start
-
 
 @dataclass(frozen=True)
-class FitProgress:
-    """How far a fit has come; handed to its `progress` after each batch."""
+class _Request:
+    """What is to be fitted, checked."""
 
-    stage: str  # "fit" or "score"
-    sentences: int  # done in this stage
-    total: int  # in this stage
-    tokens: int  # vectors added in this stage
+    model: Model
+    kinds: tuple[Cast, ...]
+    pairs: tuple[tuple[int, int], ...]
+    parts: tuple[str, ...]
+    positions: Positions
+    options: dict[str, float | int]
+    seed: int
+    texts: Sequence[str]
+    heldout: Sequence[str]
+
+    @cached_property
+    def part_pairs(self) -> dict[tuple[str, int, int], Pair]:
+        """Where each part's maps go from and to."""
+        return part_pairs(self.model, self.parts)
+
+    @property
+    def wanted(self) -> tuple[Pair, ...]:
+        """Every map's source and target."""
+        return (*self.pairs, *self.part_pairs.values())
+
+    @cached_property
+    def job(self) -> str:
+        """What tells this fit from any other."""
+        kinds, texts = [cast.name for cast in self.kinds], [digest(self.texts), digest(self.heldout)]
+        what: tuple[Any, ...] = (kinds, self.pairs, self.parts, self.positions, self.options, self.seed)
+        facts = [self.model.fingerprint, *what, *texts, __version__]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def fit(
     model: Model,
     texts: Sequence[str],
     *,
-    kind: str = "mat",
+    kind: str | Sequence[str] = "mat",
     pairs: Pairs = "all",
-    positions: Literal["one", "all"] = "one",
+    parts: Sequence[str] = (),
+    positions: Positions = "one",
+    ridge: float = 0.0,
+    rank: int | None = None,
     holdout: float | Sequence[str] = 0.1,
+    memory: int | None = None,
     seed: int = 0,
     corpus: str = "unnamed",
-    progress: Callable[[FitProgress], None] | None = None,
+    heldout_corpus: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Report | None = None,
 ) -> Maps:
-    """Fit maps of `kind` between boundaries of `model` on `texts`, one sentence each, and score them on held-out text.
+    """Fit maps between boundaries of `model` on `texts`, one sentence each, and score them on held-out text.
 
-    `pairs` are all (source, target) with source < target, those to the last boundary ("final"), or a list.
-    `positions="one"` uses one random token of each sentence ("Jump to Conclusions", section 3.1), "all" every token
-    of the same forward. For a masked model one random token of each sentence is replaced by the mask; "one" uses
-    that one. `holdout` is the share of the texts kept for scoring, or texts of their own. The card holds the held-out
-    r² of each pair, for this kind and for `id`: per coordinate, unclipped, uniform mean over those that vary.
-    Nothing grows with the text but the text itself. `progress` may raise to stop. Raises TextError, LensError.
+    - `kind`: "mat" (least squares, no intercept, the paper's), "affine", "ridge" (with `ridge` > 0, as scikit-learn's
+      alpha), "lowrank" (of `rank`), or several of them in one go.
+    - `pairs`: all (source, target) with source < target, those to the last boundary ("final"), or a list.
+    - `parts`: "attn", "ffn", "ln": also a map for that part of each block, from what enters it to what leaves it.
+    - `positions`: "one" random token a sentence ("Jump to Conclusions", section 3.1; a masked model has it masked), or
+      "all" tokens of the same forward (a masked model has one random word masked).
+    - `holdout`: the share of the texts kept for scoring, or texts of their own.
+    - `memory`: bytes that it may take, by default half of what is free. What it needs is in the first report; where not
+      all pairs fit, they are fitted in several passes over the text. It does not grow with the text.
+    - `checkpoint`: a folder in which the work is kept while it goes on; the same call goes on from there and gives the
+      same maps. Delete it once the maps are saved.
+    - `progress` hears a `Progress` before the first batch and after each, and may raise to stop.
+
+    The card holds the held-out r² of each pair for each kind and for `id`, with standard errors over sentences, and how
+    well each source's vectors determined its maps. Raises TextError, LensError, and ModelError for absent parts.
     """
-    cast = _fittable(kind)
-    if positions not in ("one", "all"):
-        raise LensError(f'positions is {positions!r}: give "one" random token a sentence, or "all" of them.')
-    wanted = _pairs(pairs, model.n_blocks)
-    _check_memory(wanted, model.width)
-    texts, heldout = _split(texts, holdout, seed)
-    report = progress or (lambda _: None)
-    train = _moments(model, texts, wanted, positions, seed, "fit", report)
-    held = _moments(model, heldout, wanted, positions, seed + 1, "score", report)
-    tensors, r2 = _solve(cast, train, held, wanted)
-    card = Card(
-        model=model.name,
-        revision=model.revision,
-        fingerprint=model.fingerprint,
-        n_blocks=model.n_blocks,
-        width=model.width,
-        corpus=corpus,
-        corpus_sha256=hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest(),
-        positions=positions,
-        sentences=len(texts),
-        tokens=train.count,
-        heldout_sentences=len(heldout),
-        heldout_tokens=held.count,
-        seed=seed,
-        version=__version__,
-        r2=r2,
-    )
-    return Maps(card, tensors)
+    request = _request(model, texts, kind, pairs, parts, positions, ridge, rank, holdout, seed)
+    kept = Checkpoint(checkpoint, request.job)
+    plan = _passes(request, memory, kept)
+    done = [_pass(request, plan, number, kept, progress) for number in range(len(plan.passes))]
+    tensors = {name: tensor for part in done for name, tensor in part.tensors.items()}
+    return Maps(_card(request, done, corpus, heldout_corpus), tensors)
+
+
+def fit_budget(
+    model: Model, *, pairs: Pairs = "all", parts: Sequence[str] = (), kinds: int = 1, memory: int | None = None
+) -> Budget:
+    """The passes and the memory that such a fit takes; LensError where it cannot be had."""
+    wanted = (*_pairs(pairs, model.n_blocks), *part_pairs(model, _parts(parts)).values())
+    return budget(wanted, model.width, kinds, memory)
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Hex sha256 of the texts, one a line."""
+    total = hashlib.sha256()
+    for text in texts:
+        total.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return total.hexdigest()
+
+
+def _request(
+    model: Model,
+    texts: Sequence[str],
+    kind: str | Sequence[str],
+    pairs: Pairs,
+    parts: Sequence[str],
+    positions: Positions,
+    ridge: float,
+    rank: int | None,
+    holdout: float | Sequence[str],
+    seed: int,
+) -> _Request:
+    kinds = tuple(_fittable(name) for name in dict.fromkeys([kind] if isinstance(kind, str) else kind))
+    if not kinds:
+        raise LensError(f"kind is empty: give one or more of {', '.join(_fittable_names())}.")
+    options = _options(kinds, ridge, rank, model.width)
+    train, heldout = _split(texts, holdout, seed)
+    chosen = _pairs(pairs, model.n_blocks)
+    return _Request(model, kinds, chosen, _parts(parts), positions, options, seed, train, heldout)
+
+
+def _fittable_names() -> list[str]:
+    return [name for name, cast in casts().items() if cast.solve]
 
 
 def _fittable(kind: str) -> Cast:
     cast = cast_named(kind)
     if cast.solve is None:
-        raise LensError(f"The cast {kind!r} needs no fitting: use it as it is.")
+        raise LensError(f"The cast {kind!r} needs no fitting here; kinds are {', '.join(_fittable_names())}.")
     return cast
 
 
-def _pairs(pairs: Pairs, n_blocks: int) -> list[tuple[int, int]]:
+def _options(kinds: Sequence[Cast], ridge: float, rank: int | None, width: int) -> dict[str, float | int]:
+    """Those that the kinds need; an option that none of them reads is a mistake, as is one that is missing."""
+    needed = {name: cast.name for cast in kinds for name in cast.options}
+    if "ridge" in needed and not 0 < ridge < float("inf"):
+        raise LensError(f"ridge is {ridge!r}: the kind 'ridge' needs a number above 0, as scikit-learn's alpha.")
+    if "rank" in needed and not (isinstance(rank, int) and 1 <= rank <= width):
+        raise LensError(f"rank is {rank!r}: the kind 'lowrank' needs a whole number from 1 to {width}.")
+    given: dict[str, float | int] = {"ridge": ridge} if ridge else {}
+    given |= {} if rank is None else {"rank": rank}
+    for name in given.keys() - needed.keys():
+        reader = "ridge" if name == "ridge" else "lowrank"
+        raise LensError(f"{name}={given[name]!r} would change nothing: it belongs to kind={reader!r}.")
+    return given
+
+
+def _parts(parts: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(parts, str) or set(parts) - set(PARTS):
+        raise LensError(f"parts is {parts!r}: give a list of {', '.join(PARTS)}.")
+    return tuple(dict.fromkeys(parts))
+
+
+def _pairs(pairs: Pairs, n_blocks: int) -> tuple[tuple[int, int], ...]:
     if pairs == "all":
-        return list(combinations(range(n_blocks + 1), 2))
+        return tuple(combinations(range(n_blocks + 1), 2))
     if pairs == "final":
-        return [(source, n_blocks) for source in range(n_blocks)]
-    if not pairs or any(isinstance(pair, str) for pair in pairs):
+        return tuple((source, n_blocks) for source in range(n_blocks))
+    if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
         raise LensError(f'pairs is {pairs!r}: give "all", "final", or a list of (source, target).')
-    chosen = [(int(source), int(target)) for source, target in pairs]
+    chosen = tuple(dict.fromkeys((int(source), int(target)) for source, target in pairs))
     for source, target in chosen:
         if not 0 <= source < target <= n_blocks:
             raise LensError(
@@ -110,114 +193,170 @@ def _pairs(pairs: Pairs, n_blocks: int) -> list[tuple[int, int]]:
     return chosen
 
 
-def affordable_pairs(model: Model) -> Literal["all", "final"]:
-    """All pairs of layers, or only those to the last, where the moments of all would take too much memory."""
-    return "all" if _memory(_pairs("all", model.n_blocks), model.width) <= MAX_MOMENTS else "final"
-
-
-def _memory(pairs: Sequence[tuple[int, int]], width: int) -> int:
-    """Bytes at the most: moments of the text and of the held-out text, and the maps."""
-    boundaries = {boundary for pair in pairs for boundary in pair}
-    return int(2.5 * (len(pairs) + len(boundaries)) * width**2 * 8)
-
-
-def _check_memory(pairs: Sequence[tuple[int, int]], width: int) -> None:
-    needed = _memory(pairs, width)
-    if needed > MAX_MOMENTS:
-        raise LensError(
-            f"A fit of {len(pairs)} pairs needs {needed / 1e9:.1f} GB; it may use {MAX_MOMENTS / 1e9:.1f} GB. "
-            'Fit fewer pairs: pairs="final", or a list.'
-        )
-
-
 def _split(texts: Sequence[str], holdout: float | Sequence[str], seed: int) -> tuple[list[str], list[str]]:
-    if isinstance(texts, str) or isinstance(holdout, str):
-        raise TextError("Texts are a list of sentences, one string each; a single string was given.")
-    texts = [text for text in texts if text.strip()]
+    if isinstance(holdout, str):
+        raise TextError("Held-out texts are a list of sentences, one string each; a single string was given.")
     if not isinstance(holdout, (int, float)):
-        heldout = [text for text in holdout if text.strip()]
-    else:
-        if not 0 < holdout < 1:
-            raise LensError(f"holdout is {holdout}: give a share between 0 and 1, or the held-out texts themselves.")
-        texts = random.Random(seed).sample(texts, len(texts))  # noqa: S311 - a shuffle, not a secret
-        cut = max(1, round(len(texts) * holdout))
-        texts, heldout = texts[cut:], texts[:cut]
-    if not texts or not heldout:
-        raise TextError("There is too little text to fit on: give at least two sentences, one string each.")
-    return texts, heldout
+        return checked_texts(texts), checked_texts(holdout)
+    if not 0 < holdout < 1:
+        raise LensError(f"holdout is {holdout}: give a share between 0 and 1, or the held-out texts themselves.")
+    texts = checked_texts(texts, least=2)
+    texts = random.Random(seed).sample(texts, len(texts))  # noqa: S311 - a shuffle, not a secret
+    cut = max(1, round(len(texts) * holdout))
+    return texts[cut:], texts[:cut]
+
+
+def _passes(request: _Request, memory: int | None, kept: Checkpoint) -> Budget:
+    """The split over passes: that of the fit that is gone on with, or one that fits the memory now."""
+    if (before := kept.load("passes")) is not None:
+        facts = before[1]
+        return Budget(tuple(tuple(map(tuple, chosen)) for chosen in facts["passes"]), facts["memory"])
+    plan = budget(request.wanted, request.model.width, len(request.kinds), memory)
+    kept.keep("passes", {}, {"passes": plan.passes, "memory": plan.memory})
+    return plan
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What one pass gave."""
+
+    tensors: dict[str, Tensor]
+    scores: Scores
+    rank: dict[str, int]
+    condition: dict[str, float]
+    tokens: int
+    heldout_tokens: int
+
+
+def _pass(request: _Request, plan: Budget, number: int, kept: Checkpoint, report: Report | None) -> _Done:
+    if (before := kept.load(f"pass-{number}")) is not None:
+        return _Done(before[0], **before[1])
+    start = Progress("fit", 0, len(request.texts), 0, 0.0, number + 1, len(plan.passes), plan.memory)
+    moments = _moments(request, plan.passes[number], start, kept, report)
+    tensors, rank, condition = _solved(request, moments)
+    start = replace(start, stage="score", total=len(request.heldout))
+    scores, tokens = _scored(request, plan.passes[number], tensors, start, report)
+    done = _Done(tensors, scores, rank, condition, moments.count, tokens)
+    facts = {name: value for name, value in vars(done).items() if name != "tensors"}
+    kept.keep(f"pass-{number}", tensors, facts)
+    kept.forget("moments")
+    return done
 
 
 def _moments(
-    model: Model,
-    texts: Sequence[str],
-    pairs: Sequence[tuple[int, int]],
-    positions: str,
-    seed: int,
-    stage: str,
-    report: Callable[[FitProgress], None],
+    request: _Request, pairs: Sequence[Pair], start: Progress, kept: Checkpoint, report: Report | None
 ) -> Moments:
-    chance = random.Random(seed)  # noqa: S311 - the paper's random position, repeatable
-    moments = Moments(pairs, model.width)
-    done = 0
-    for batch in _batches(model, texts):
-        chosen = [chance.choice(_text_positions(tokens)) for tokens in batch]
-        if model.kind == "masked":
-            batch = [_masked(model, tokens, place) for tokens, place in zip(batch, chosen, strict=True)]
-        recording = model.record(batch)
-        keep = recording.attention_mask.bool()
-        if positions == "one":
-            keep = torch.zeros_like(keep).scatter_(1, torch.tensor(chosen, device=keep.device)[:, None], value=True)
-        moments.update({boundary: recording.streams[boundary][keep] for boundary in moments.boundaries})
-        done += len(batch)
-        report(FitProgress(stage, done, len(texts), moments.count))
+    moments, skip = Moments(pairs, request.model.width), 0
+    if (before := kept.load("moments")) is not None:
+        tensors, facts = before
+        moments.restore(tensors)
+        skip = facts["batches"]
+        start = replace(start, sentences=facts["texts"], tokens=facts["tokens"], resumed=facts["texts"])
+    for chunk in gathered(
+        request.model,
+        request.texts,
+        moments.sites,
+        parts=_parts_in(pairs),
+        positions=request.positions,
+        seed=request.seed,
+        report=report,
+        start=start,
+        skip=skip,
+    ):
+        moments.update(chunk.at)
+        if kept.due():
+            facts = {"batches": chunk.batches, "texts": chunk.texts, "tokens": chunk.tokens}
+            kept.keep("moments", moments.state(), facts)
     return moments
 
 
-def _text_positions(tokens: Tokens) -> list[int]:
-    """Where the text's own tokens stand: a person masks words, never [CLS] or [SEP]."""
-    return [position for position, special in enumerate(tokens.special) if not special] or list(range(len(tokens)))
+def _parts_in(pairs: Sequence[Pair]) -> list[str]:
+    return list(dict.fromkeys(str(source)[1:].split(".")[0] for source, _ in pairs if isinstance(source, str)))
 
 
-def _masked(model: Model, tokens: Tokens, place: int) -> Tokens:
-    ids = (*tokens.ids[:place], model.tokenizer.mask_token_id, *tokens.ids[place + 1 :])
-    return replace(tokens, ids=ids)
+def _solved(request: _Request, moments: Moments) -> tuple[dict[str, Tensor], dict[str, int], dict[str, float]]:
+    """float32 tensors by name, and the rank and condition of each source layer's vectors."""
+    tensors: dict[str, Tensor] = {}
+    rank: dict[str, int] = {}
+    condition: dict[str, float] = {}
+    targets: dict[Site, list[Site]] = {}
+    for source, target in moments.pairs:
+        if source != target:
+            targets.setdefault(source, []).append(target)
+    for source, ends in targets.items():
+        if isinstance(source, str):
+            solution = least_squares(moments, source, ends)
+            tensors[f"{source.removesuffix('.in')}.matrix"] = solution.maps[ends[0]]["matrix"].float()
+            continue
+        for cast in request.kinds:
+            solution = _solve(cast, moments, source, ends, request.options)
+            for target, fitted in solution.maps.items():
+                tensors |= {f"{cast.name}.{source}.{target}.{name}": t.float() for name, t in fitted.items()}
+            rank[str(source)], condition[str(source)] = solution.rank, solution.condition
+    return tensors, rank, condition
 
 
-def _batches(model: Model, texts: Iterable[str]) -> Iterator[list[Tokens]]:
-    """The texts, tokenised, in batches of alike length and at most BATCH tokens with their padding."""
-    for buffer in _buffers(texts):
-        batch: list[Tokens] = []
-        for tokens in sorted((model.encode(text) for text in buffer), key=lambda tokens: len(tokens.ids)):
-            if batch and len(tokens.ids) * (len(batch) + 1) > BATCH:
-                yield batch
-                batch = []
-            batch.append(tokens)
-        yield batch
+def _solve(cast: Cast, moments: Moments, source: Site, targets: Sequence[Site], options: Mapping[str, Any]) -> Any:
+    if cast.solve is None:
+        raise LensError(f"The cast {cast.name!r} has no fit.")
+    return cast.solve(moments, source, targets, **{name: options[name] for name in cast.options})
 
 
-def _buffers(texts: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(texts)
-    while buffer := list(islice(iterator, BUFFER)):
-        yield buffer
+def _scored(
+    request: _Request, pairs: Sequence[Pair], tensors: Mapping[str, Tensor], start: Progress, report: Report | None
+) -> tuple[Scores, int]:
+    kinds = {cast.name: cast for cast in (cast_named("id"), *request.kinds)}
+
+    def predict(label: str, pair: Pair, vectors: Tensor) -> Tensor:
+        source, target = pair
+        if isinstance(source, str):
+            return vectors @ tensors[f"{source.removesuffix('.in')}.matrix"].double().T
+        names = {name: tensors[f"{label}.{source}.{target}.{name}"] for name in kinds[label].tensors}
+        return kinds[label].apply(vectors, **names)
+
+    labels = {pair: _labels(pair, kinds) for pair in pairs}
+    residuals = residuals_of(
+        request.model,
+        request.heldout,
+        labels,
+        predict,
+        parts=_parts_in(pairs),
+        positions=request.positions,
+        seed=request.seed + 1,
+        report=report,
+        start=start,
+    )
+    return card_scores(residuals, labels), residuals.count
 
 
-def _solve(
-    cast: Cast, train: Moments, held: Moments, pairs: Sequence[tuple[int, int]]
-) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, float | None]]]:
-    tensors: dict[str, torch.Tensor] = {}
-    r2: dict[str, dict[str, float | None]] = {"id": {}, cast.name: {}}
-    same = torch.eye(train.width, dtype=torch.float64)
-    for source in sorted({source for source, _ in pairs}):
-        targets = [target for start, target in pairs if start == source]
-        solved = cast.solve(train, source, targets) if cast.solve else {}
-        for target, fitted in solved.items():
-            tensors |= {f"{cast.name}.{source}.{target}.{name}": tensor.float() for name, tensor in fitted.items()}
-            r2[cast.name][f"{source}>{target}"] = _mean(r2_of_map(held, source, target, fitted["matrix"]))
-            r2["id"][f"{source}>{target}"] = _mean(r2_of_map(held, source, target, same))
-    return tensors, r2
+def _labels(pair: Pair, kinds: Iterable[str]) -> list[str]:
+    return list(kinds) if isinstance(pair[0], int) else [f"{pair[0]}".split(".")[0]]
 
 
-def _mean(values: torch.Tensor) -> float | None:
-    """Uniform mean over the coordinates that vary; None if none does."""
-    mean = float(values.nanmean())
-    return None if mean != mean else mean
+def _card(request: _Request, done: Sequence[_Done], corpus: str, heldout_corpus: str | None) -> Card:
+    model = request.model
+    scores: Scores = {}
+    for part in done:
+        for label, pairs in part.scores.items():
+            scores.setdefault(label, {}).update(pairs)
+    return Card(
+        model=model.name,
+        revision=model.revision,
+        fingerprint=model.fingerprint,
+        n_blocks=model.n_blocks,
+        width=model.width,
+        corpus=corpus,
+        corpus_sha256=digest(request.texts),
+        heldout_corpus=heldout_corpus or f"held out of {corpus}",
+        positions=request.positions,
+        sentences=len(request.texts),
+        tokens=done[0].tokens,
+        heldout_sentences=len(request.heldout),
+        heldout_tokens=done[0].heldout_tokens,
+        seed=request.seed,
+        version=__version__,
+        options=request.options,
+        rank={name: value for part in done for name, value in part.rank.items()},
+        condition={name: value for part in done for name, value in part.condition.items()},
+        scores=scores,
+    )

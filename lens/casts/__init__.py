@@ -1,8 +1,9 @@
-"""Casts: functions from the stream at one boundary to the stream at another, their fitting and their files."""
+"""Casts, one file each, and the files that fitted maps live in."""
 
 from __future__ import annotations
 
-from lens.casts._cast import Cast, broken_casts, cast_named, casts
-from lens.casts._maps import CARD, Card, Maps, store_folder
+from lens.casts._card import CARD, Card
+from lens.casts._cast import Cast, cast_named, casts
+from lens.casts._maps import Maps, store_folder
 
-__all__ = ["CARD", "Card", "Cast", "Maps", "broken_casts", "cast_named", "casts", "store_folder"]
+__all__ = ["CARD", "Card", "Cast", "Maps", "cast_named", "casts", "store_folder"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lens._discovery import discover
 from lens.errors import LensError
-from lens.numerics import Moments
+from lens.numerics import Solution
 
-__all__ = ["Cast", "broken_casts", "cast_named", "casts"]
+__all__ = ["Cast", "cast_named", "casts"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,11 @@ class Cast:
     """A kind of map from the stream at `source` to the stream at `target`; one file in `lens/casts` each."""
 
     name: str
-    title: str
-    tensors: tuple[str, ...]  # what one fitted pair consists of; empty for a cast that needs no fitting
+    title: str  # what a person is told it is
+    tensors: tuple[str, ...]  # what one fitted pair consists of, each (…, width); empty for a cast without a fit
     apply: Callable[..., Tensor]  # (stream (..., width), **tensors) -> (..., width)
-    solve: Callable[[Moments, int, Iterable[int]], dict[int, dict[str, Tensor]]] | None = None
+    solve: Callable[..., Solution] | None = None  # (moments, source, targets, **options) -> Solution
+    options: tuple[str, ...] = ()  # which of `lens.fit`'s options the solution needs
 
     @property
     def fitted(self) -> bool:
@@ -42,14 +43,11 @@ def casts() -> dict[str, Cast]:
     return _registry()[0]
 
 
-def broken_casts() -> dict[str, str]:
-    """Files in `lens/casts` that could not be imported, and why."""
-    return _registry()[1]
-
-
 def cast_named(name: str) -> Cast:
     """The cast called `name`; LensError if there is none."""
-    found = casts().get(name)
-    if found is None:
-        raise LensError(f"There is no cast called {name!r}. Casts are {', '.join(sorted(casts()))}.")
-    return found
+    found, broken = _registry()
+    if name in found:
+        cast: Cast = found[name]
+        return cast
+    failed = "".join(f" {file}.py could not be imported ({reason})." for file, reason in broken.items())
+    raise LensError(f"There is no cast called {name!r}. Casts are {', '.join(sorted(found))}.{failed}")

@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lens.casts._card import CARD, Card
 from lens.casts._cast import cast_named, casts
+from lens.casts._hub import local_folder, push
+from lens.casts._page import PAGE, PICTURE, page, picture
 from lens.errors import MapsError
+from lens.plans import PARTS
 
-__all__ = ["CARD", "Card", "Maps", "store_folder"]
+__all__ = ["Maps", "store_folder"]
+
+T = TypeVar("T")
+Source: TypeAlias = tuple[frozenset[str], Callable[[str], Tensor]]  # the names held, and how one is read
 
 TENSORS = "maps.safetensors"
-CARD = "card.json"
 MAX_CARD = 16 * 2**20  # bytes; 1,176 pairs take 0.2 MB
-BOUNDARY = "boundary l is the residual stream before block l; the last is the last block's output before the final norm"
-
-
-@dataclass(frozen=True)
-class Card:
-    """Where a set of maps comes from: everything needed to trust, refuse or repeat it."""
-
-    model: str
-    revision: str | None
-    fingerprint: str  # of the weights the maps were fitted on
-    n_blocks: int
-    width: int
-    corpus: str
-    corpus_sha256: str
-    positions: str  # "one" random token a sentence, or "all"
-    sentences: int
-    tokens: int
-    heldout_sentences: int
-    heldout_tokens: int
-    seed: int
-    version: str  # of lens
-    r2: dict[str, dict[str, float | None]] = field(default_factory=dict)  # cast → "source>target" → held-out r²
-    boundary: str = BOUNDARY
-
-    @classmethod
-    def from_json(cls, text: str) -> Card:
-        """Parse a card; MapsError if it is not one."""
-        try:
-            raw = json.loads(text)
-            card = cls(**{item.name: raw[item.name] for item in fields(cls)})
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise MapsError(
-                f"{CARD} is not a card of fitted maps ({error!r}). Fit or download the maps again."
-            ) from None
-        if not (isinstance(card.width, int) and isinstance(card.n_blocks, int) and isinstance(card.fingerprint, str)):
-            raise MapsError(f"{CARD} lacks a valid width, depth or fingerprint. Fit or download the maps again.")
-        return card
 
 
 def store_folder(fingerprint: str) -> Path:
@@ -75,21 +44,23 @@ class Maps:
 
     def __init__(self, card: Card, tensors: Mapping[str, Tensor] | None = None, file: Path | None = None) -> None:
         self.card = card
-        self._tensors = dict(tensors or {})
-        # one memory map is kept and nothing copied; safetensors' own types are incomplete
-        self._file: Any = safe_open(file, framework="pt") if file else None
-        self.pairs = _pairs(self._names(), card)
+        # in memory, or one memory map of a file, kept while nothing is copied
+        self._sources = [_opened(file, card.fingerprint)] if file else [_in_memory(dict(tensors or {}))]
+        self.pairs, self.parts = _held(self._names(), card)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Maps:
-        """Open the maps in `folder`; MapsError says which file is missing or damaged."""
-        folder = Path(folder)
+        """Open the maps in `folder`, or else on the Hugging Face hub ("user/name" or "user/name@revision").
+
+        MapsError says which file is missing or damaged, or why the hub has nothing to give.
+        """
+        folder = local_folder(folder)
         try:
             with (folder / CARD).open("rb") as file:
                 text = file.read(MAX_CARD + 1)
             if len(text) > MAX_CARD:
                 raise MapsError(f"{CARD} in {folder.name!r} is larger than {MAX_CARD >> 20} MB: it is no card of maps.")
-            maps = cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            return cls(Card.from_json(text.decode()), file=folder / TENSORS)
         except FileNotFoundError as error:
             missing = Path(str(error.filename or TENSORS)).name
             raise MapsError(f"The folder {folder.name!r} holds no maps: {missing} is missing.") from None
@@ -97,23 +68,41 @@ class Maps:
             raise MapsError(
                 f"The maps in {folder.name!r} can't be read ({error}). Fit or download them again."
             ) from None
-        maps._check_parts()
-        return maps
-
-    def _check_parts(self) -> None:
-        metadata = self._file.metadata() or {}
-        if metadata.get("fingerprint") != self.card.fingerprint:
-            raise MapsError(f"{TENSORS} and {CARD} do not belong together. Fit or download the maps again.")
 
     def save(self, folder: str | os.PathLike[str], dtype: torch.dtype | None = None) -> Path:
-        """Write both files, each whole or not at all; `dtype` stores the tensors smaller. Returns the folder."""
+        """Write the maps, their card and a page about them, all of it or nothing; `dtype` stores the tensors smaller.
+
+        Returns the folder. MapsError if it cannot be written; what was there is then untouched.
+        """
         folder = Path(folder)
         tensors = {name: self._tensor(name).to(dtype=dtype).contiguous() for name in self._names()}
         metadata = {"format": "pt", "fingerprint": self.card.fingerprint}
-        _replace(folder / TENSORS, lambda path: save_file(tensors, path, metadata))
-        card = json.dumps(asdict(self.card), indent=1, ensure_ascii=False)
-        _replace(folder / CARD, lambda path: path.write_text(card + "\n", encoding="utf-8"))
+        texts = {CARD: self.card.to_json(), PAGE: page(self.card), PICTURE: picture(self.card.r2())}
+        writers: dict[str, Callable[[Path], Any]] = {TENSORS: lambda path: save_file(tensors, path, metadata)}
+        _replace(folder, writers | {name: partial(_write_text, text=text) for name, text in texts.items()})
         return folder
+
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None) -> str:
+        """Save the maps as the repository `name` ("user/name") of the Hugging Face hub; returns its address.
+
+        MapsError, in words, where the hub cannot be reached or refuses.
+        """
+        return push(name, self.save, private=private, token=token)
+
+    def merged(self, other: Maps) -> Maps:
+        """Both sets as one, for one model, so that their casts are seen beside each other; still read lazily.
+
+        The card is this one's, with the scores of both. MapsError if they are of different models, or hold a map twice.
+        """
+        mine, theirs = self.card, other.card
+        if mine.fingerprint != theirs.fingerprint:
+            raise MapsError(f"These maps are of {mine.model} and of {theirs.model}; only one model's are joined.")
+        if twice := set(self._names()) & set(other._names()):
+            raise MapsError(f"Both sets hold {min(twice)}. Keep one of them.")
+        joined = Maps(replace(mine, scores={**theirs.scores, **mine.scores}))
+        joined._sources = [*self._sources, *other._sources]
+        joined.pairs, joined.parts = _held(joined._names(), mine)
+        return joined
 
     def check(self, *, name: str, fingerprint: str, n_blocks: int, width: int) -> None:
         """MapsError unless these maps were fitted on exactly this model."""
@@ -139,54 +128,106 @@ class Maps:
         if (source, target) not in self.pairs.get(cast, frozenset()):
             raise MapsError(
                 f"These maps of {self.card.model} hold no {cast} from layer {source} to layer {target}. "
-                f"{self._held(cast)}"
+                f"{self._targets(cast)}"
             )
         return {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in cast_named(cast).tensors}
 
-    def _held(self, cast: str) -> str:
+    def part(self, part: str, block: int) -> list[Tensor]:
+        """The float32 matrices (width, width) of a block's part, one a span; MapsError if they were not fitted."""
+        if block not in self.parts.get(part, frozenset()):
+            held = (
+                f"They hold {', '.join('~' + name for name in sorted(self.parts))}" if self.parts else "They hold none"
+            )
+            raise MapsError(
+                f"These maps of {self.card.model} hold no ~{part} of block {block}. {held}. Fit it: "
+                f"lens.fit(model, texts, parts=[{part!r}])."
+            )
+        spans = sorted(name for name in self._names() if name.startswith(f"~{part}.{block}."))
+        return [self._tensor(name).float() for name in spans]
+
+    def _targets(self, cast: str) -> str:
         targets = sorted({target for _, target in self.pairs.get(cast, frozenset())})
         return f"They go to layer {', '.join(map(str, targets))}." if targets else f"They hold no {cast} at all."
 
     def _names(self) -> list[str]:
-        return list(self._file.keys() if self._file else self._tensors)
+        return [name for names, _ in self._sources for name in names]
 
     def _tensor(self, name: str) -> Tensor:
-        tensor: Tensor = self._file.get_tensor(name) if self._file else self._tensors[name]
+        tensor = next(get(name) for names, get in self._sources if name in names)
         if not tensor.is_floating_point() or tensor.shape[-1:] != (self.card.width,) or tensor.ndim > 2:
             kind = f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
             raise MapsError(f"Map {name} has {kind}, and its card says width {self.card.width}.")
+        if not tensor.isfinite().all():
+            raise MapsError(f"Map {name} holds values that are not finite numbers. Fit or download the maps again.")
         return tensor
 
 
-def _pairs(names: Iterable[str], card: Card) -> dict[str, frozenset[tuple[int, int]]]:
-    """cast → its (source, target) pairs, from tensor names such as `mat.3.12.matrix`; each pair must be whole."""
-    parts: dict[tuple[str, int, int], set[str]] = {}
+def _in_memory(tensors: dict[str, Tensor]) -> Source:
+    return frozenset(tensors), tensors.__getitem__
+
+
+def _opened(path: Path, fingerprint: str) -> Source:
+    """The names in a file and how one tensor is got; MapsError unless the file belongs to the card."""
+    file: Any = safe_open(path, framework="pt")  # its own types are incomplete
+    if (file.metadata() or {}).get("fingerprint") != fingerprint:
+        raise MapsError(f"{TENSORS} and {CARD} do not belong together. Fit or download the maps again.")
+    return frozenset(file.keys()), file.get_tensor
+
+
+def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[int, int]]], dict[str, frozenset[int]]]:
+    """cast → its whole (source, target) pairs, and part → its blocks, from the names of the tensors."""
+    found: dict[tuple[str, int, int], set[str]] = {}
+    parts: dict[str, set[int]] = {}
     for name in names:
-        cast, source, target, part = [*name.split("."), "", "", "", ""][:4]
-        fits = source.isdecimal() and target.isdecimal() and int(source) < int(target) <= card.n_blocks
-        if not fits or (cast in casts() and part not in casts()[cast].tensors):
+        cast, first, second, tensor = [*name.split("."), "", "", "", ""][:4]
+        if not _fits(cast, first, second, tensor, card):
             raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
-        parts.setdefault((cast, int(source), int(target)), set()).add(part)
+        if cast.startswith("~"):
+            parts.setdefault(cast[1:], set()).add(int(first))
+        else:
+            found.setdefault((cast, int(first), int(second)), set()).add(tensor)
     pairs: dict[str, set[tuple[int, int]]] = {}
-    for (cast, start, end), held in parts.items():
+    for (cast, source, target), held in found.items():
         if cast in casts() and len(held) == len(casts()[cast].tensors):
-            pairs.setdefault(cast, set()).add((start, end))
-    return {cast: frozenset(held) for cast, held in pairs.items()}
+            pairs.setdefault(cast, set()).add((source, target))
+    return _frozen(pairs), _frozen(parts)
 
 
-def _replace(path: Path, write: Any) -> None:
-    """Write beside `path`, then rename: a reader never meets half a file, and a failure leaves the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _fits(cast: str, first: str, second: str, tensor: str, card: Card) -> bool:
+    """`mat.3.12.matrix` is a cast from a lower to a higher layer, `~attn.5.0.matrix` a block's part, its first span."""
+    if not (first.isdecimal() and second.isdecimal()):
+        return False
+    if cast.startswith("~"):
+        return cast[1:] in PARTS and int(first) < card.n_blocks and tensor == "matrix"
+    return int(first) < int(second) <= card.n_blocks and (cast not in casts() or tensor in casts()[cast].tensors)
+
+
+def _frozen(found: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
+    return {name: frozenset(held) for name, held in found.items()}
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _replace(folder: Path, writers: Mapping[str, Callable[[Path], Any]]) -> None:
+    """Write every file beside its place, then rename them all: a failure leaves the old set whole."""
+    staged = {name: folder / f".{name}.{os.getpid()}.tmp" for name in writers}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-        mode = temporary.stat().st_mode  # what this person's umask allows; safetensors would let nobody else read
-        write(temporary)
-        temporary.chmod(mode)
-        temporary.replace(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, write in writers.items():
+            staged[name].touch()
+            mode = (
+                staged[name].stat().st_mode
+            )  # what this person's umask allows; safetensors would let nobody else read
+            write(staged[name])
+            staged[name].chmod(mode)
+        for name, path in staged.items():
+            path.replace(folder / name)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MapsError(f"{path.name} could not be saved ({reason}). What was there is untouched.") from None
+        raise MapsError(f"The maps could not be saved ({reason}). What was there is untouched.") from None
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for path in staged.values():
+            with suppress(OSError):
+                path.unlink(missing_ok=True)

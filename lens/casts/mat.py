@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from torch import Tensor
 
 from lens.casts._cast import Cast
-from lens.numerics import Moments, least_squares
+from lens.numerics import least_squares
 
-__all__ = ["CAST"]
+__all__ = ["CAST", "apply_matrix"]
 
 
-def _apply(stream: Tensor, matrix: Tensor) -> Tensor:
+def apply_matrix(stream: Tensor, matrix: Tensor) -> Tensor:
+    """A x for each vector x of the stream."""
     return stream @ matrix.to(stream.device, stream.dtype).T
 
 
-def _solve(moments: Moments, source: int, targets: Iterable[int]) -> dict[int, dict[str, Tensor]]:
-    return {target: {"matrix": matrix} for target, matrix in least_squares(moments, source, targets).items()}
-
-
-CAST = Cast(name="mat", title="linear map", tensors=("matrix",), apply=_apply, solve=_solve)
+CAST = Cast(name="mat", title="linear map", tensors=("matrix",), apply=apply_matrix, solve=least_squares)

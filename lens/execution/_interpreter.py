@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from lens.casts import Maps, cast_named
-from lens.errors import MapsError, PlanError
+from lens.errors import MapsError
 from lens.models import Recording
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
@@ -43,7 +46,7 @@ def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps |
 def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
     match stage:
         case Blocks():
-            return _blocks(recording, stage, stream)
+            return _blocks(recording, stage, stream, maps)
         case Jump(cast, source, target):
             return apply_cast(cast, source, target, stream, maps)
         case Group(stages, times):
@@ -57,16 +60,28 @@ def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None
             return stream
 
 
-def _blocks(recording: Recording, stage: Blocks, stream: Tensor) -> Tensor:
-    if stage.part:
-        raise PlanError(
-            f"{stage} needs a linear map of that part, and these maps hold none. Use the whole block, or a jump.",
-            str(stage),
-        )
+def _blocks(recording: Recording, stage: Blocks, stream: Tensor, maps: Maps | None) -> Tensor:
     for _ in range(stage.times):
         for block in stage.blocks:
-            stream = recording.run_block(block, stream)
+            if stage.part is None:
+                stream = recording.run_block(block, stream)
+            else:
+                stream = recording.run_block_with(block, stream, stage.part, _part_maps(stage.part, block, maps))
     return stream
+
+
+def _part_maps(part: str, block: int, maps: Maps | None) -> list[Callable[[Tensor], Tensor]]:
+    """For each span of the part its linear map, without intercept ("Jump to Conclusions", section 6)."""
+    if maps is None:
+        raise MapsError(
+            f"No maps are fitted for this model, so ~{part} can't be used. Fit them: "
+            f"lens.fit(model, texts, parts=[{part!r}])."
+        )
+    return [partial(_linear, matrix=matrix) for matrix in maps.part(part, block)]
+
+
+def _linear(vectors: Tensor, matrix: Tensor) -> Tensor:
+    return (vectors.float() @ matrix.to(vectors.device).T).to(vectors.dtype)
 
 
 def _parallel(recording: Recording, stage: Parallel, stream: Tensor, maps: Maps | None) -> Tensor:

@@ -7,7 +7,7 @@ from lens.execution._interpreter import execute
 from lens.execution._maps import maps_for
 from lens.models import Model
 from lens.numerics import Run
-from lens.plans import Jump, Plan
+from lens.plans import Blocks, Jump, Plan, Stage
 
 __all__ = ["run"]
 
@@ -22,7 +22,7 @@ def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) 
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     plan.check(model.n_blocks)
     tokens = model.encode(text)
-    if maps is not None or any(isinstance(stage, Jump) and cast_named(stage.cast).fitted for stage in plan.walk()):
+    if maps is not None or any(map(_needs_maps, plan.walk())):
         maps = maps_for(model, maps)
     streams = execute(model.record(tokens), plan, maps=maps)
     return Run(
@@ -34,3 +34,13 @@ def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) 
         logits=model.unembed(streams[-1])[0],
         streams=tuple(stream[0] for stream in streams),
     )
+
+
+def _needs_maps(stage: Stage) -> bool:
+    match stage:
+        case Jump(cast):
+            return cast_named(cast).fitted
+        case Blocks(part=part):
+            return part is not None
+        case _:
+            return False

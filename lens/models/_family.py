@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -11,7 +11,14 @@ from torch import Tensor
 
 from lens._discovery import discover
 
-__all__ = ["Family", "Finish", "Kind", "families"]
+__all__ = ["BERT_PARTS", "Family", "Finish", "Kind", "families"]
+
+# BERT and those that kept its names: the residual is added where the layer norms are, after a part's last product
+BERT_PARTS = {
+    "attn": ("attention.self>attention.output.dense",),
+    "ffn": ("intermediate>output.dense",),
+    "ln": ("attention.output.LayerNorm", "output.LayerNorm"),
+}
 
 Kind = Literal["causal", "masked"]
 Finish = Callable[[Tensor, Any], Tensor]
@@ -31,6 +38,8 @@ class Family:
     kind: Kind = "causal"
     finish: Finish | None = None  # (logits, config) -> logits: what the model does after its head (a scale, a soft cap)
     positions_after_padding: bool = False  # RoBERTa counts positions from padding_idx + 1
+    # where "attn", "ffn" or "ln" are in a block, if not under their usual names: "name", or "first>last" of a row
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @cache

@@ -22,7 +22,9 @@ from lens.models._kind import kind_of
 from lens.models._labels import labeller
 from lens.models._load import check_options, read_config, read_tokenizer, read_weights
 from lens.models._once import Once
-from lens.models._recording import Recording, run
+from lens.models._parts import Span, spans_of
+from lens.models._proof import prove_part
+from lens.models._recording import Recording, passages, run, run_without_head
 from lens.models._source import Source, resolve
 from lens.models._text import Tokens, tokenize
 
@@ -94,6 +96,7 @@ class Model:
         self._config = config
         self._proven = Once(self._prove)
         self._fingerprint = Once(lambda: fingerprint(self.hf))
+        self._spans: dict[str, Once[tuple[tuple[Span, ...], ...]]] = {}
         self._label = Once(lambda: labeller(self.tokenizer))
 
     def __repr__(self) -> str:
@@ -186,17 +189,35 @@ class Model:
         bounds = [bound for bound in (self.context, limit) if bound is not None]
         return tokenize(self.tokenizer, text, self.label, self.mask_token, min(bounds, default=None))
 
-    def record(self, tokens: Tokens | Sequence[Tokens], *, padding: Literal["left", "right"] = "right") -> Recording:
+    def record(
+        self,
+        tokens: Tokens | Sequence[Tokens],
+        *,
+        padding: Literal["left", "right"] = "right",
+        head: bool = True,
+        parts: Sequence[str] = (),
+    ) -> Recording:
         """One plain forward over a text or a batch of texts, with all that is needed to carry out any block again.
 
-        Raises TextError for tokens that the model cannot read.
+        Without `head` the model's logits are not computed; `parts` ("attn", "ffn", "ln") are listened to as well.
+        Raises TextError for tokens that the model cannot read, ModelError for a part that its blocks do not have.
         """
         rows = [tokens.ids] if isinstance(tokens, Tokens) else [row.ids for row in tokens]
         hf, anatomy = self._proven()
         inputs = batch(hf, rows, padding)
-        with self.lock:
-            done = run(hf, anatomy, inputs)
-        return Recording(self, inputs["input_ids"], inputs["attention_mask"], done.streams, done.logits, done.calls)
+        with self.lock, passages({part: self.spans(part) for part in parts}) as heard:
+            if head:
+                done = run(hf, anatomy, inputs)
+                calls, streams, logits = done.calls, done.streams, done.logits
+            else:
+                (calls, streams), logits = run_without_head(hf, anatomy, inputs), None
+        return Recording(self, inputs["input_ids"], inputs["attention_mask"], streams, calls, logits, heard)
+
+    def spans(self, part: str) -> tuple[tuple[Span, ...], ...]:
+        """For each block the modules that make up `part`, proved at first use; ModelError where there is none."""
+        if part not in self._spans:
+            self._spans[part] = Once(lambda: self._prove_part(part))
+        return self._spans[part]()
 
     def unembed(self, stream: Tensor) -> Tensor:
         """Logits (…, V) of a stream (…, d) at boundary L, exactly as the model computes them."""
@@ -207,6 +228,18 @@ class Model:
         hf = self._in_memory
         if hf is None:
             hf = read_weights(self._source, self.config, self.kind, *self._options)
+        return hf, proven(hf, self._sample(hf))
+
+    def _prove_part(self, part: str) -> tuple[tuple[Span, ...], ...]:
+        hf, anatomy = self._proven()
+        blocks = anatomy.blocks if len(anatomy.blocks) == self.n_blocks else ()  # ALBERT runs one block many times
+        if not blocks:
+            raise ModelError(f"{self.name} runs the same block again and again; its parts can't be told apart.")
+        spans = tuple(spans_of(block, part, anatomy.family) for block in blocks)
+        with self.lock:
+            prove_part(hf, anatomy, spans, self._sample(hf))
+        return spans
+
+    def _sample(self, hf: Any) -> dict[str, Tensor]:
         without_text = range(min(8, self.vocab_size))
-        ids = without_text if self._tokenizer() is None else self.encode(SAMPLE).ids
-        return hf, proven(hf, batch(hf, [ids], "right"))
+        return batch(hf, [without_text if self._tokenizer() is None else self.encode(SAMPLE).ids], "right")

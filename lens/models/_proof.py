@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lens.errors import ModelError
-from lens.models._anatomy import Anatomy
-from lens.models._recording import Run, run
+from lens.models._anatomy import CORRECT, Anatomy
+from lens.models._calls import Call
+from lens.models._parts import Span, intercepted
+from lens.models._recording import Run, passages, run
 
-__all__ = ["prove"]
+__all__ = ["prove", "prove_part"]
 
 # Replaying does the same operations on the same numbers, so the difference is 0.0 wherever sums are made in a fixed
 # order. GPU kernels, and libraries that choose their number of threads by the load, may sum in another order the second
@@ -31,6 +33,36 @@ def prove(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> float:
     difference = _replay_difference(hf.dtype, anatomy, recorded)
     _check_disturbance(anatomy, recorded)
     return difference
+
+
+def prove_part(hf: Any, anatomy: Anatomy, spans: Sequence[Sequence[Span]], inputs: Mapping[str, Tensor]) -> None:
+    """Each span's own output in its place gives the block's own; another output does not, and widths are the stream's.
+
+    Raises ModelError, naming the block, where that does not hold.
+    """
+    with passages({"": spans}) as heard:
+        recorded = run(hf, anatomy, inputs)
+    for block, (own, call) in enumerate(zip(spans, recorded.calls, strict=True)):
+        stream, after = recorded.streams[block : block + 2]
+        sides = [heard["", block, number] for number in range(len(own))]
+        if any(side.shape[-1] != stream.shape[-1] for pair in sides for side in pair):
+            raise ModelError(f"A part of block {block} is not as wide as the stream, so no linear map can replace it.")
+        same = _answered(call, stream, own, [left for _, left in sides])
+        others = [
+            _answered(call, stream, [span], [left.roll(1, -1)]) for span, (_, left) in zip(own, sides, strict=True)
+        ]
+        if not torch.allclose(same, after, rtol=1e-4, atol=1e-4) or any(torch.equal(other, after) for other in others):
+            raise ModelError(f"A part of block {block} is not where it was looked for. {CORRECT}")
+
+
+def _answered(call: Call, stream: Tensor, spans: Sequence[Span], outputs: Sequence[Tensor]) -> Tensor:
+    """The block's output when its spans give these outputs; each is copied, as Falcon adds to what it gets in place."""
+
+    def answer(number: int, _entered: Tensor, _left: Tensor) -> Tensor:
+        return outputs[number].clone()
+
+    with torch.no_grad(), intercepted(spans, answer):
+        return call(stream)
 
 
 def _check_calls(config: Any, recorded: Run) -> None:

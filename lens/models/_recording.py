@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from lens.errors import ModelError
 from lens.models._anatomy import Anatomy
+from lens.models._calls import Call, noted, stream_of
+from lens.models._parts import Span, intercepted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lens.models._model import Model
 
-__all__ = ["Call", "Recording", "Run", "run", "stream_of"]
+__all__ = ["Passage", "Recording", "Run", "passages", "run", "run_without_head"]
 
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a block: the module and its side inputs, with a gap where the stream goes."""
-
-    module: nn.Module
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    place: int | str  # of the stream: an index into args or a name in kwargs
-
-    def __call__(self, stream: Tensor) -> Tensor:
-        """The block's output (B, T, d) for another stream (B, T, d), all else as recorded."""
-        if isinstance(self.place, int):
-            args = (*self.args[: self.place], stream, *self.args[self.place + 1 :])
-            return stream_of(self.module(*args, **self.kwargs)).to(stream.device)
-        return stream_of(self.module(*self.args, **{**self.kwargs, self.place: stream})).to(stream.device)
+Passage = tuple[str, int, int]  # a part, the block, and the number of the span in it
 
 
 @dataclass(frozen=True)
@@ -54,56 +43,93 @@ class Recording:
     ids: Tensor = field(repr=False)  # (B, T) int64
     attention_mask: Tensor = field(repr=False)  # (B, T) int64, 0 at padding
     streams: tuple[Tensor, ...] = field(repr=False)  # L+1 of (B, T, d): the stream at boundary 0 … L
-    logits: Tensor = field(repr=False)  # (B, T, V), the model's own output
     calls: tuple[Call, ...] = field(repr=False)
+    head: Tensor | None = field(repr=False)  # (B, T, V), what the model's own head said, if it was asked
+    parts: Mapping[Passage, tuple[Tensor, Tensor]] = field(repr=False)  # inputs and outputs (B, T, d) of parts
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The model's own output (B, T, V); from the last stream, where the forward went without the head."""
+        return self.model.unembed(self.streams[-1]) if self.head is None else self.head
 
     def run_block(self, block: int, stream: Tensor) -> Tensor:
         """Carry out one block, with the side inputs it was recorded with, on a stream (B, T, d)."""
         with self.model.lock, torch.no_grad():  # the lock: a recording on another thread must not see this call
             return self.calls[block](stream)
 
+    def run_block_with(
+        self, block: int, stream: Tensor, part: str, maps: Sequence[Callable[[Tensor], Tensor]]
+    ) -> Tensor:
+        """`run_block` with each span of `part` answered by its map, (…, d) to (…, d), instead of the model's modules.
 
-def stream_of(output: Any) -> Tensor:
-    """The stream in a block's output, which is a tensor in some families and a tuple in others."""
-    stream = output[0] if isinstance(output, (tuple, list)) else output
-    if not isinstance(stream, Tensor):
-        raise ModelError(f"A block returned {type(stream).__name__}, where a tensor or a tuple with one was expected.")
-    return stream
+        Raises ModelError where the block has no such part.
+        """
+        spans = self.model.spans(part)[block]
+        with self.model.lock, intercepted(spans, lambda number, entered, _: maps[number](entered)):
+            return self.run_block(block, stream)
 
 
 def run(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> Run:
     """One forward of the model as it is, with each call of a block noted; no hook outlives it."""
+    with _noting(anatomy) as (calls, streams), torch.no_grad():
+        logits = hf(**inputs, **_plainly(hf), return_dict=True).logits
+    return Run(tuple(calls), _together(streams), logits.to(streams[0].device) if streams else logits)
+
+
+def run_without_head(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> tuple[tuple[Call, ...], Any]:
+    """The calls and streams of `run`, without the price of its logits."""
+    with _noting(anatomy) as (calls, streams), torch.no_grad():
+        hf.base_model(**inputs, **_plainly(hf), return_dict=True)
+    return tuple(calls), _together(streams)
+
+
+@contextmanager
+def passages(spans: Mapping[str, Sequence[Sequence[Span]]]) -> Iterator[dict[Passage, tuple[Tensor, Tensor]]]:
+    """What goes in and out of the spans (part → block → its spans) while this lasts."""
+    heard: dict[Passage, tuple[Tensor, Tensor]] = {}
+
+    def listen(part: str, block: int) -> Callable[[int, Tensor, Tensor], None]:
+        def hear(number: int, entered: Tensor, left: Tensor) -> None:
+            heard[part, block, number] = entered, left.clone()  # Falcon adds to it in place
+
+        return hear
+
+    with ExitStack() as listening:
+        for part, blocks in spans.items():
+            for block, own in enumerate(blocks):
+                listening.enter_context(intercepted(own, listen(part, block)))
+        yield heard
+
+
+@contextmanager
+def _noting(anatomy: Anatomy) -> Iterator[tuple[list[Call], list[Tensor]]]:
+    """The calls and streams of the blocks that run while this lasts; the last stream is the last block's output."""
     calls: list[Call] = []
     streams: list[Tensor] = []
     outputs: list[Tensor] = []
 
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        call, stream = _noted(module, args, kwargs)
+        call, stream = noted(module, args, kwargs)
         calls.append(call)
         streams.append(stream)
 
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
         outputs[:] = [stream_of(output)]
 
-    with ExitStack() as hooks, torch.no_grad():
+    with ExitStack() as hooks:
         for block in anatomy.blocks:
             hooks.callback(block.register_forward_pre_hook(before, with_kwargs=True).remove)
             hooks.callback(block.register_forward_hook(after).remove)
-        logits = hf(**inputs, **_plainly(hf), return_dict=True).logits
+        yield calls, streams
+    streams += outputs
+
+
+def _together(streams: Sequence[Tensor]) -> tuple[Tensor, ...]:
     # blocks may lie on several GPUs; what is compared, cast and replayed lies where the first stream does
-    place = streams[0].device if streams else logits.device
-    return Run(tuple(calls), tuple(stream.to(place) for stream in (*streams, *outputs)), logits.to(place))
+    return tuple(stream.to(streams[0].device) for stream in streams)
 
 
 def _plainly(hf: Any) -> dict[str, bool]:
     """Without a cache of keys and values: replaying a block would add to it."""
     accepted = hf.can_generate() or "use_cache" in signature(hf.forward).parameters
     return {"use_cache": False} if accepted else {}
-
-
-def _noted(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call, Tensor]:
-    if args:
-        return Call(module, (None, *args[1:]), kwargs, 0), args[0]
-    if "hidden_states" in kwargs:
-        return Call(module, args, {**kwargs, "hidden_states": None}, "hidden_states"), kwargs["hidden_states"]
-    raise ModelError(f"{type(module).__name__} was called without a stream: its arguments are {', '.join(kwargs)}.")

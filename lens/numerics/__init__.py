@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
-from lens.numerics._moments import Moments
-from lens.numerics._results import Reading, Run
+from lens.numerics._moments import Moments, Pair, Site
+from lens.numerics._residuals import GROUPS, Residuals
 from lens.numerics._scores import Scores, score, top_k
-from lens.numerics._solve import least_squares, r2_of_map
+from lens.numerics._solve import Solution, affine, least_squares, reduced_rank
+from lens.numerics.results import (
+    METRICS,
+    R2,
+    VARIANTS,
+    Composition,
+    Curves,
+    EarlyExit,
+    Estimate,
+    ExitTimes,
+    Reading,
+    Run,
+    Saving,
+    Transfer,
+    jackknife,
+    ratio,
+)
 
-__all__ = ["Moments", "Reading", "Run", "Scores", "least_squares", "r2_of_map", "score", "top_k"]
+__all__ = [
+    "GROUPS",
+    "METRICS",
+    "R2",
+    "VARIANTS",
+    "Composition",
+    "Curves",
+    "EarlyExit",
+    "Estimate",
+    "ExitTimes",
+    "Moments",
+    "Pair",
+    "Reading",
+    "Residuals",
+    "Run",
+    "Saving",
+    "Scores",
+    "Site",
+    "Solution",
+    "Transfer",
+    "affine",
+    "jackknife",
+    "least_squares",
+    "ratio",
+    "reduced_rank",
+    "score",
+    "top_k",
+]

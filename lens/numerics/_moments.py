@@ -1,63 +1,79 @@
-"""Streaming first and second moments of the residual stream at several boundaries."""
+"""Streaming first and second moments of joint vectors at several sites."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "Pair", "Site"]
+
+Site: TypeAlias = int | str  # a boundary, or what enters or leaves a part of a block
+Pair: TypeAlias = tuple[Site, Site]
 
 
 class Moments:
     """Count, means and centred second moments of joint vectors, in float64.
 
-    `pairs` are the (source, target) boundaries whose cross moments are wanted; the moments of each boundary with
-    itself always come along. Memory is (pairs + boundaries) · width² · 8 bytes, however many vectors are seen.
+    `pairs` are the (source, target) sites whose cross moments are wanted; each source's moments with itself come along.
+    Memory is (pairs + sources) · width² · 8 bytes, however many vectors are seen.
 
     Moments are centred because raw sums lose r² where a coordinate has a large mean, as residual streams do
     (update: Chan, Golub & LeVeque 1983, eq. 1.5).
     """
 
-    def __init__(self, pairs: Iterable[tuple[int, int]], width: int) -> None:
-        wanted = set(pairs)
-        self.boundaries = tuple(sorted({boundary for pair in wanted for boundary in pair}))
-        self.pairs = tuple(sorted(wanted | {(boundary, boundary) for boundary in self.boundaries}))
+    def __init__(self, pairs: Iterable[Pair], width: int) -> None:
+        wanted = list(dict.fromkeys(pairs))
+        sources = dict.fromkeys(source for source, _ in wanted)
+        self.sites = tuple(dict.fromkeys(site for pair in wanted for site in pair))
+        self.pairs = tuple(dict.fromkeys([*((source, source) for source in sources), *wanted]))
         self.width = width
         self.count = 0
-        self.mean = {b: torch.zeros(width, dtype=torch.float64) for b in self.boundaries}
+        self.mean = {site: torch.zeros(width, dtype=torch.float64) for site in self.sites}
         self.scatter = {pair: torch.zeros(width, width, dtype=torch.float64) for pair in self.pairs}
 
-    def update(self, streams: Mapping[int, Tensor]) -> None:
-        """Add vectors: for each boundary a tensor (n, width), row r of each belonging to the same token."""
-        rows = {b: streams[b].detach().to("cpu", torch.float64) for b in self.boundaries}
+    def update(self, vectors: Mapping[Site, Tensor]) -> None:
+        """Add vectors: for each site a tensor (n, width), row r of each belonging to the same token."""
+        rows = {site: vectors[site].detach().to("cpu", torch.float64) for site in self.sites}
         count = len(next(iter(rows.values()))) if rows else 0
         if not count:
             return
-        mean = {b: x.mean(0) for b, x in rows.items()}
-        centred = {b: x - mean[b] for b, x in rows.items()}
-        self._add(count, mean, lambda i, j: centred[i].T @ centred[j])
+        mean = {site: x.mean(0) for site, x in rows.items()}
+        centred = {site: x - mean[site] for site, x in rows.items()}
+        self._add(count, mean, lambda total, i, j: total.addmm_(centred[i].T, centred[j]))
 
     def merge(self, other: Moments) -> None:
         """Add the vectors that `other` has seen; the order of merging does not matter beyond rounding."""
         if other.count:
-            self._add(other.count, other.mean, lambda i, j: other.scatter[i, j])
+            self._add(other.count, other.mean, lambda total, i, j: total.add_(other.scatter[i, j]))
 
-    def _add(self, count: int, mean: Mapping[int, Tensor], scatter: Callable[[int, int], Tensor]) -> None:
+    def _add(self, count: int, mean: Mapping[Site, Tensor], add: Callable[[Tensor, Site, Site], Tensor]) -> None:
         total = self.count + count
-        shift = {b: mean[b] - self.mean[b] for b in self.boundaries}
+        shift = {site: mean[site] - self.mean[site] for site in self.sites}
         for i, j in self.pairs:
-            self.scatter[i, j] += scatter(i, j)
-            self.scatter[i, j].addr_(shift[i], shift[j], alpha=self.count * count / total)
-        for b in self.boundaries:
-            self.mean[b] += shift[b] * (count / total)
+            add(self.scatter[i, j], i, j).addr_(shift[i], shift[j], alpha=self.count * count / total)
+        for site in self.sites:
+            self.mean[site] += shift[site] * (count / total)
         self.count = total
 
-    def covariance(self, source: int, target: int) -> Tensor:
+    def covariance(self, source: Site, target: Site) -> Tensor:
         """Centred E[(x_s − x̄_s)(x_t − x̄_t)ᵀ], (width, width)."""
         return self.scatter[source, target] / self.count
 
-    def second(self, source: int, target: int) -> Tensor:
+    def second(self, source: Site, target: Site) -> Tensor:
         """About zero, E[x_s x_tᵀ], (width, width): what a fit without intercept needs."""
-        return self.covariance(source, target) + torch.outer(self.mean[source], self.mean[target])
+        return self.covariance(source, target).addr_(self.mean[source], self.mean[target])
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on later, as tensors by name."""
+        means = torch.stack([self.mean[site] for site in self.sites])
+        scatters = {f"scatter.{number}": self.scatter[pair] for number, pair in enumerate(self.pairs)}
+        return {"count": torch.tensor(self.count), "mean": means, **scatters}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from the `state` of moments of the same pairs and width."""
+        self.count = int(state["count"])
+        self.mean = dict(zip(self.sites, state["mean"].clone().unbind(), strict=True))
+        self.scatter = {pair: state[f"scatter.{number}"] for number, pair in enumerate(self.pairs)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import traitlets
 from traitlets import HasTraits
 
-from lens.analyses import FitProgress, affordable_pairs, fit, sample_sentences
+from lens.analyses import Progress, fit, fit_budget, sample_sentences
 from lens.casts import Maps, store_folder
 from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
@@ -105,7 +105,7 @@ class Desk(HasTraits):
         model = answer.model
         self.fitting = Fitting(model.name, "Fitting maps …")
 
-        def progress(step: FitProgress) -> None:
+        def progress(step: Progress) -> None:
             doing = "Fitting maps" if step.stage == "fit" else "Scoring maps"
             self.fitting = Fitting(model.name, f"{doing}: {step.sentences:,} of {step.total:,} sentences")
 
@@ -223,10 +223,18 @@ def _fit(model: Model, report: Any) -> Maps:
     maps = fit(
         model,
         sample_sentences(),
-        pairs=affordable_pairs(model),
+        pairs=_affordable(model),
         positions="all" if model.kind == "causal" else "one",
         corpus="the sample text of lens",
         progress=report,
     )
     maps.save(store_folder(model.fingerprint))
     return maps
+
+
+def _affordable(model: Model) -> Literal["all", "final"]:
+    """All pairs of layers, or only those to the last, where all would take too much memory."""
+    try:
+        return "all" if len(fit_budget(model).passes) == 1 else "final"
+    except LensError:
+        return "final"

@@ -78,7 +78,7 @@ class Shelf:
             self.keep_maps(model, maps_for(model, maps))
 
     def load(self, name: str) -> None:
-        """Bring the model called `name` into memory; the one used longest ago makes room for it."""
+        """Bring the model called `name` into memory; the one loaded longest ago makes room for it."""
         while len(self.models) >= KEPT and name not in self.models:
             forgotten = self.models.pop(next(iter(self.models)))
             self.maps.pop(forgotten.name, None)

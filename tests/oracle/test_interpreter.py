@@ -89,7 +89,7 @@ def test_the_model_is_handed_back_as_it_was(demo: Any) -> None:
     before = {name: value.clone() for name, value in hf.state_dict().items()}
     config = hf.config.to_json_string()
     lens.run(demo, TEXT, "0-3 [4-7]x3 6x4 mat(8>11) 11")
-    with pytest.raises(lens.LensError, match="linear map of that part"):
+    with pytest.raises(lens.LensError, match="hold no ~attn of block 4"):
         lens.run(demo, TEXT, "0-3 4~attn 5-11")
     assert all(torch.equal(value, before[name]) for name, value in hf.state_dict().items())
     assert hf.config.to_json_string() == config
@@ -102,7 +102,7 @@ def test_the_model_is_handed_back_as_it_was(demo: Any) -> None:
     [
         ("0-12", "block 12 does not exist"),
         ("0-3 mat(4>13)", "13"),
-        ("0-3 tuned(4>12)", "There is no cast called 'tuned'"),
+        ("0-3 magic(4>12)", "There is no cast called 'magic'"),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(demo: Any, plan: str, message: str) -> None:

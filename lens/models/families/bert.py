@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from lens.models._family import Family
+from lens.models._family import BERT_PARTS, Family
 
 __all__ = ["FAMILY"]
 
-FAMILY = Family(types=("bert",), blocks="bert.encoder.layer", unembed=("cls",), kind="masked")
+FAMILY = Family(
+    types=("bert",),
+    blocks="bert.encoder.layer",
+    unembed=("cls",),
+    kind="masked",
+    parts=BERT_PARTS,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lens.models._family import Family
+from lens.models._family import BERT_PARTS, Family
 
 __all__ = ["FAMILY"]
 
@@ -11,4 +11,5 @@ FAMILY = Family(
     blocks="electra.encoder.layer",
     unembed=("generator_predictions", "generator_lm_head"),
     kind="masked",
+    parts=BERT_PARTS,
 )

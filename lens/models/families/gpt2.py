@@ -7,7 +7,7 @@ from lens.models._family import Family
 __all__ = ["FAMILY"]
 
 FAMILY = Family(
-    types=("gpt2", "gptj", "gpt_neo", "gpt_bigcode", "bloom", "falcon", "codegen"),
+    types=("gpt2", "gptj", "gpt_neo", "gpt_bigcode", "falcon", "codegen"),
     blocks="transformer.h",
     unembed=("transformer.ln_f", "lm_head"),
 )

@@ -10,4 +10,5 @@ FAMILY = Family(
     types=("opt",),
     blocks="model.decoder.layers",
     unembed=("model.decoder.final_layer_norm?", "model.decoder.project_out?", "lm_head"),
+    parts={"ffn": ("fc1>fc2",)},
 )

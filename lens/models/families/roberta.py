@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lens.models._family import Family
+from lens.models._family import BERT_PARTS, Family
 
 __all__ = ["FAMILY"]
 
@@ -11,5 +11,6 @@ FAMILY = Family(
     blocks="roberta.encoder.layer",
     unembed=("lm_head",),
     kind="masked",
+    parts=BERT_PARTS,
     positions_after_padding=True,
 )

@@ -1,4 +1,4 @@
-"""Frozen results whose fields say shape, unit and range, and which give tidy frames."""
+"""What every boundary predicts."""
 
 from __future__ import annotations
 
@@ -9,30 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Reading", "Run"]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What a model does with a text under a plan."""
-
-    model: str
-    text: str
-    plan: str
-    tokens: tuple[str, ...]  # (positions,) as they are shown
-    total: int  # tokens of the text before it was cut to the model's context
-    logits: Tensor  # (positions, vocabulary)
-    streams: tuple[Tensor, ...]  # stages + 1 of (positions, width): the embeddings, then after each stage
-
-    def __repr__(self) -> str:
-        return (
-            f"Run({self.model!r}, plan {self.plan!r}, logits {tuple(self.logits.shape)}, {len(self.streams)} streams)"
-        )
+__all__ = ["Reading"]
 
 
 @dataclass(frozen=True, eq=False)

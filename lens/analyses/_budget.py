@@ -1,0 +1,60 @@
+"""What a fit needs of memory, and how it is split over passes where that is too much at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lens.errors import LensError
+from lens.models import free_memory
+from lens.numerics import GROUPS, Pair
+
+__all__ = ["Budget", "budget"]
+
+CPU = torch.device("cpu")  # where moments are summed
+SHARE = 0.5  # of the free memory, where nobody says how much a fit may use
+DOUBLE, SINGLE = 8, 4  # bytes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Which pairs are fitted in which pass over the text, and the memory that it takes."""
+
+    passes: tuple[tuple[Pair, ...], ...]
+    memory: int  # bytes at the most, beside the model's own
+
+
+def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None) -> Budget:
+    """As few passes as fit into `memory` bytes, by default half of what is free.
+
+    Raises LensError, saying what would help, where not even one pair at a time fits beside the maps themselves.
+    """
+    allowed = int(free_memory(CPU) * SHARE) if memory is None else memory
+    maps = len(pairs) * kinds * width**2 * SINGLE
+    fixed = maps + _work(width)
+    passes: list[list[Pair]] = [[]]
+    for pair in sorted(pairs, key=lambda pair: str(pair[0]).zfill(9)):
+        if passes[-1] and fixed + _pass(passes[-1] + [pair], width, kinds) > allowed:
+            passes.append([])
+        passes[-1].append(pair)
+    needed = fixed + max(_pass(chosen, width, kinds) for chosen in passes)
+    if needed > allowed:
+        raise LensError(
+            f"This fit of {len(pairs):,} pairs needs {needed / 1e9:.2f} GB, {maps / 1e9:.2f} GB of it for the maps, "
+            f'and may use {allowed / 1e9:.2f} GB. Fit fewer pairs (pairs="final", or a list), or allow more: memory=….'
+        )
+    return Budget(tuple(map(tuple, passes)), needed)
+
+
+def _pass(pairs: Sequence[Pair], width: int, kinds: int) -> int:
+    """Moments of each pair and source, and the sums for held-out scores of each cast, `id` among them."""
+    sources = len({source for source, _ in pairs})
+    scores = len(pairs) * (kinds + 3) * 2 * GROUPS * width * DOUBLE
+    return (len(pairs) + sources) * width**2 * DOUBLE + scores
+
+
+def _work(width: int) -> int:
+    """A solve's factors and products."""
+    return 8 * width**2 * DOUBLE

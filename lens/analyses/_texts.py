@@ -1,0 +1,156 @@
+"""Texts as batches of alike length, and which token of each counts."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lens.errors import LensError, TextError
+from lens.models import Model, Tokens
+
+__all__ = ["Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "stepwise"]
+
+Positions = Literal["one", "all"]
+
+BATCH = 2048  # tokens in one forward; the streams of a batch are alive at once
+BUFFER = 1024  # texts that are sorted by length together, so that little of a batch is padding
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far long work has come; handed to `progress` before the first batch and after each."""
+
+    stage: str  # "fit", "score", or another analysis's name
+    sentences: int  # done in this stage
+    total: int  # in this stage
+    tokens: int  # vectors that counted in this stage
+    seconds: float  # since the stage began
+    step: int = 1  # of `steps` such stages
+    steps: int = 1
+    memory: int = 0  # bytes that the whole work needs beside the model, known before it starts; 0 where that is little
+    resumed: int = 0  # of the sentences, those that an earlier run did
+
+    @property
+    def speed(self) -> float:
+        """Sentences a second."""
+        return (self.sentences - self.resumed) / self.seconds if self.seconds else 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that this stage may still take; None before anything is done."""
+        return (self.total - self.sentences) / self.speed if self.speed else None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the texts, to be read in one forward, and the N vectors of it that count."""
+
+    tokens: tuple[Tokens, ...]
+    rows: Tensor  # (N,) of the batch
+    positions: Tensor  # (N,) in the row
+    sentences: Tensor  # (N,) index of the text
+
+    def take(self, stream: Tensor) -> Tensor:
+        """The vectors (N, …) that count, of a stream (B, T, …)."""
+        return stream[self.rows.to(stream.device), self.positions.to(stream.device)]
+
+
+def checked_texts(texts: Sequence[str], least: int = 1) -> list[str]:
+    """The texts that hold something; TextError if there are fewer than `least`, or if one string was given."""
+    if isinstance(texts, str):
+        raise TextError("Texts are a list of sentences, one string each; a single string was given.")
+    kept = [text for text in texts if text.strip()]
+    if len(kept) < least:
+        few = f"{least} sentences are needed, one string each" if least > 1 else "at least one sentence is needed"
+        raise TextError(f"There is too little text: {few}, and {len(kept)} of those given hold anything.")
+    return kept
+
+
+def batches(model: Model, texts: Iterable[str], positions: Positions, seed: int) -> Iterator[Batch]:
+    """The texts in batches of at most BATCH tokens with their padding.
+
+    "one" counts a random token of each text, any of them ("Jump to Conclusions", section 3.1): a causal model reads
+    the text up to it, a masked model reads the whole with that token masked. "all" counts every token; a masked model
+    then reads the text with one random word masked. The choice depends on the seed and the text's number alone.
+    """
+    if positions not in ("one", "all"):
+        raise LensError(f'positions is {positions!r}: give "one" random token a sentence, or "all" of them.')
+    numbered = iter(enumerate(texts))
+    while buffer := list(islice(numbered, BUFFER)):
+        drawn = [_drawn(model, number, text, positions, seed) for number, text in buffer]
+        drawn.sort(key=lambda item: len(item[1]))
+        yield from _packed(drawn, positions)
+
+
+def stepwise(
+    model: Model,
+    texts: Sequence[str],
+    positions: Positions,
+    seed: int,
+    report: Report | None,
+    start: Progress,
+    skip: int = 0,
+) -> Iterator[Batch]:
+    """`batches`, with a report before the first and after each; `skip` leaves out batches that were done before."""
+    begun, done, counted = time.monotonic(), start.sentences, start.tokens
+    tell = report or (lambda _: None)
+    tell(start)
+    for batch in islice(batches(model, texts, positions, seed), skip, None):
+        yield batch
+        done += len(batch.tokens)
+        counted += len(batch.rows)
+        tell(replace(start, sentences=done, tokens=counted, seconds=time.monotonic() - begun))
+
+
+_Drawn = tuple[int, Tokens, int]  # the text's number, its tokens, the token drawn
+
+
+def _drawn(model: Model, number: int, text: str, positions: Positions, seed: int) -> _Drawn:
+    tokens = model.encode(text)
+    chance = random.Random(f"{seed} {number}")  # noqa: S311 - the paper's random position, repeatable
+    if model.kind == "causal":
+        place = chance.randrange(len(tokens))
+        return number, _upto(tokens, place) if positions == "one" else tokens, place
+    place = chance.choice(range(len(tokens)) if positions == "one" else _of_words(tokens))
+    ids = (*tokens.ids[:place], model.tokenizer.mask_token_id, *tokens.ids[place + 1 :])
+    return number, replace(tokens, ids=ids), place
+
+
+def _upto(tokens: Tokens, place: int) -> Tokens:
+    """The tokens up to the one drawn: what follows it cannot change a causal model's stream there."""
+    return replace(tokens, ids=tokens.ids[: place + 1])
+
+
+def _of_words(tokens: Tokens) -> list[int]:
+    return [position for position, special in enumerate(tokens.special) if not special] or list(range(len(tokens)))
+
+
+def _packed(drawn: Sequence[_Drawn], positions: Positions) -> Iterator[Batch]:
+    batch: list[_Drawn] = []
+    for item in drawn:
+        if batch and len(item[1]) * (len(batch) + 1) > BATCH:
+            yield _batch(batch, positions)
+            batch = []
+        batch.append(item)
+    if batch:
+        yield _batch(batch, positions)
+
+
+def _batch(drawn: Sequence[_Drawn], positions: Positions) -> Batch:
+    counted = [
+        (row, position, number)
+        for row, (number, tokens, place) in enumerate(drawn)
+        for position in ([place] if positions == "one" else range(len(tokens)))
+    ]
+    rows, places, numbers = torch.tensor(counted).T
+    return Batch(tuple(tokens for _, tokens, _ in drawn), rows, places, numbers)

@@ -1,0 +1,29 @@
+"""Frozen results whose fields say shape, unit and range, and which give tidy frames."""
+
+from __future__ import annotations
+
+from lens.numerics.results._composition import Composition
+from lens.numerics.results._curves import METRICS, Curves
+from lens.numerics.results._early_exit import EarlyExit, ExitTimes, Saving
+from lens.numerics.results._estimate import Estimate, jackknife, ratio
+from lens.numerics.results._r2 import R2, VARIANTS
+from lens.numerics.results._reading import Reading
+from lens.numerics.results._run import Run
+from lens.numerics.results._transfer import Transfer
+
+__all__ = [
+    "METRICS",
+    "R2",
+    "VARIANTS",
+    "Composition",
+    "Curves",
+    "EarlyExit",
+    "Estimate",
+    "ExitTimes",
+    "Reading",
+    "Run",
+    "Saving",
+    "Transfer",
+    "jackknife",
+    "ratio",
+]
