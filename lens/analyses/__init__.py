@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from lens.analyses._budget import Budget
+from lens.analyses._composition import composition
+from lens.analyses._curves import curves
+from lens.analyses._early_exit import early_exit, exit_layers, exit_threshold, exit_times
 from lens.analyses._fit import fit, fit_budget
+from lens.analyses._plans import alternation, submodules
 from lens.analyses._r2 import r2
 from lens.analyses._read import read, read_recording
 from lens.analyses._sample import sample_sentences
 from lens.analyses._texts import Progress
+from lens.analyses._transfer import transfer
 
-__all__ = ["Budget", "Progress", "fit", "fit_budget", "r2", "read", "read_recording", "sample_sentences"]
+__all__ = [
+    "Budget",
+    "Progress",
+    "alternation",
+    "composition",
+    "curves",
+    "early_exit",
+    "exit_layers",
+    "exit_threshold",
+    "exit_times",
+    "fit",
+    "fit_budget",
+    "r2",
+    "read",
+    "read_recording",
+    "sample_sentences",
+    "submodules",
+    "transfer",
+]

@@ -26,7 +26,7 @@ from lens.models import Model
 from lens.numerics import Moments, Pair, Site, least_squares
 from lens.plans import PARTS
 
-__all__ = ["Pairs", "fit", "fit_budget"]
+__all__ = ["Pairs", "fit", "fit_budget", "split"]
 
 Pairs = Literal["all", "final"] | Sequence[tuple[int, int]]
 
@@ -140,7 +140,7 @@ def _request(
     if not kinds:
         raise LensError(f"kind is empty: give one or more of {', '.join(_fittable_names())}.")
     options = _options(kinds, ridge, rank, model.width)
-    train, heldout = _split(texts, holdout, seed)
+    train, heldout = split(texts, holdout, seed)
     chosen = _pairs(pairs, model.n_blocks)
     return _Request(model, kinds, chosen, _parts(parts), positions, options, seed, train, heldout)
 
@@ -193,7 +193,8 @@ def _pairs(pairs: Pairs, n_blocks: int) -> tuple[tuple[int, int], ...]:
     return chosen
 
 
-def _split(texts: Sequence[str], holdout: float | Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+def split(texts: Sequence[str], holdout: float | Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    """Texts to fit on and texts to score on; TextError or LensError where they cannot be told apart."""
     if isinstance(holdout, str):
         raise TextError("Held-out texts are a list of sentences, one string each; a single string was given.")
     if not isinstance(holdout, (int, float)):

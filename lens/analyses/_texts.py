@@ -152,5 +152,5 @@ def _batch(drawn: Sequence[_Drawn], positions: Positions) -> Batch:
         for row, (number, tokens, place) in enumerate(drawn)
         for position in ([place] if positions == "one" else range(len(tokens)))
     ]
-    rows, places, numbers = torch.tensor(counted).T
+    rows, places, numbers = torch.tensor(counted).T.contiguous()
     return Batch(tuple(tokens for _, tokens, _ in drawn), rows, places, numbers)

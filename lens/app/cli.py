@@ -1,4 +1,4 @@
-"""`lens app` serves the page, `lens lab` opens its notebook in JupyterLab."""
+"""`lens app` serves the page, `lens lab` opens its notebook; `lens fit`, `report` and `convert-maps` work on maps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import lens
+from lens.app._fit import add_convert, add_fit
 from lens.app._places import explore_notebook
+from lens.app._report import add_report
 from lens.errors import LensError
 
 __all__ = ["MODEL_VARIABLE", "main"]
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; returns the exit code: 0 when all went well, 2 when what was asked cannot be done."""
     chosen = _parser().parse_args(arguments)
     try:
-        if chosen.model is not None:
+        if getattr(chosen, "model", None) is not None:
             os.environ[MODEL_VARIABLE] = _checked_model(chosen.model)
         chosen.command(chosen)
     except LensError as error:
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("lens", description=lens.__doc__.partition("\n")[0] if lens.__doc__ else None)
     parser.add_argument("--version", action="version", version=f"lens {lens.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="app | lab")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="app | lab | fit | report | convert-maps")
     app = commands.add_parser("app", help="serve the page and print its address")
     app.set_defaults(command=_serve_app)
     _add_shared(app, port=8866)
@@ -58,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser("lab", help="open the notebook in JupyterLab")
     lab.set_defaults(command=_open_lab)
     _add_shared(lab, port=8888)
+    add_fit(commands)
+    add_report(commands)
+    add_convert(commands)
     return parser
 
 

@@ -48,6 +48,11 @@ class Maps:
         self._sources = [_opened(file, card.fingerprint)] if file else [_in_memory(dict(tensors or {}))]
         self.pairs, self.parts = _held(self._names(), card)
 
+    def __repr__(self) -> str:
+        held = ", ".join(f"{cast} {len(pairs):,}" for cast, pairs in self.pairs.items()) or "no pairs"
+        parts = "".join(f", ~{part} of {len(blocks)} blocks" for part, blocks in self.parts.items())
+        return f"Maps(of {self.card.model!r}: {held}{parts}; .card says where from)"
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Maps:
         """Open the maps in `folder`, or else on the Hugging Face hub ("user/name" or "user/name@revision").

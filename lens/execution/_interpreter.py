@@ -13,7 +13,7 @@ from lens.errors import MapsError
 from lens.models import Recording
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
-__all__ = ["apply_cast", "execute"]
+__all__ = ["apply_cast", "execute", "outcome"]
 
 
 def execute(
@@ -29,6 +29,15 @@ def execute(
         for stage in plan.check(recording.model.n_blocks).stages:
             streams.append(_stage(recording, stage, streams[-1], maps))
     return streams
+
+
+def outcome(recording: Recording, plan: Plan, *, maps: Maps | None = None) -> Tensor:
+    """The last stream (batch, positions, width) of `plan`; true blocks that it begins with are not run again."""
+    first, rest = plan.stages[0], plan.stages[1:]
+    if not (isinstance(first, Blocks) and first.part is None and first.times == 1 and first.first == 0):
+        return execute(recording, plan, maps=maps)[-1]
+    reached = recording.streams[first.last + 1]
+    return execute(recording, Plan(rest), maps=maps, stream=reached)[-1] if rest else reached
 
 
 def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps | None) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lens.numerics._moments import Moments, Pair, Site
 from lens.numerics._residuals import GROUPS, Residuals
-from lens.numerics._scores import Scores, score, top_k
+from lens.numerics._scores import Comparison, Scores, compare, score, top_k
 from lens.numerics._solve import Solution, affine, least_squares, reduced_rank
 from lens.numerics.results import (
     METRICS,
@@ -28,6 +28,7 @@ __all__ = [
     "METRICS",
     "R2",
     "VARIANTS",
+    "Comparison",
     "Composition",
     "Curves",
     "EarlyExit",
@@ -44,6 +45,7 @@ __all__ = [
     "Solution",
     "Transfer",
     "affine",
+    "compare",
     "jackknife",
     "least_squares",
     "ratio",

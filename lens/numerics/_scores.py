@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Scores", "score", "top_k"]
+__all__ = ["Comparison", "Scores", "compare", "score", "top_k"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,34 @@ def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
         kl=_expectation(log_q.exp().expand_as(log_p), log_q - log_p),
         surprisal=-log_q.expand_as(log_p).gather(-1, ids[..., :1])[..., 0],
         rank=_rank(logits, top_k(reference, 1).expand(*logits.shape[:-1], 1)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How the top-1 and the whole of predicted distributions (N, V) compare with the model's own; all (N,)."""
+
+    token_ids: Tensor  # int64, the prediction's top-1
+    place: Tensor  # int64, of that token in the model's own order, 0 is the top
+    surprisal: Tensor  # nats, −ln p_model of that token
+    kl: Tensor  # nats, KL(model ‖ prediction)
+    entropy: Tensor  # nats, of the prediction
+
+
+def compare(logits: Tensor, reference: Tensor, log_q: Tensor | None = None) -> Comparison:
+    """Compare `logits` (N, V) with the model's own `reference` (N, V), whose log-softmax may be given to save it.
+
+    Precision@k is `place < k` ("Jump to Conclusions", section 4.1).
+    """
+    log_q = torch.log_softmax(reference.float(), -1) if log_q is None else log_q
+    log_p = torch.log_softmax(logits.float(), -1)
+    token = top_k(logits, 1)
+    return Comparison(
+        token_ids=token[:, 0],
+        place=_rank(reference, token),
+        surprisal=-log_q.gather(-1, token)[:, 0],
+        kl=_expectation(log_q.exp(), log_q - log_p),
+        entropy=_expectation(log_p.exp(), -log_p),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lens.plans._alternation import best_alternation, even_alternation
 from lens.plans._grammar import MAX_TEXT
 from lens.plans._plan import Plan
 from lens.plans._stages import MAX_APPLICATIONS, MAX_NESTING, PARTS, Blocks, Branch, Group, Jump, Parallel, Stage
@@ -18,4 +19,6 @@ __all__ = [
     "Parallel",
     "Plan",
     "Stage",
+    "best_alternation",
+    "even_alternation",
 ]

@@ -39,6 +39,7 @@ CARD = Card(
     heldout_corpus="another test",
     scores={"mat": {"0>3": {"stream": [0.5, 0.01]}}},
 )
+TITLE = "{http://www.w3.org/2000/svg}title"
 MODEL: dict[str, Any] = {"name": "tiny", "fingerprint": "f" * 64, "n_blocks": 3, "width": 4}
 
 
@@ -265,7 +266,7 @@ def test_the_page_says_what_the_maps_are(tmp_path: Path) -> None:
     assert "| layer 0 | -0.500 ± 0.100 | 0.500 ± 0.010 |" in page
     assert "<b>" not in page
     assert "20 tokens of 2 sentences: a test" in page
-    cells = [title.text for title in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}title")]
+    cells = [title.text for title in ElementTree.fromstring(picture).iter(TITLE)]  # noqa: S314 - our own
     assert "0 → 3: 0.500" in cells
     assert "≤0.0" in picture
 
