@@ -10,7 +10,7 @@ from lens.analyses._fit import fit, fit_budget
 from lens.analyses._plans import alternation, submodules
 from lens.analyses._r2 import r2
 from lens.analyses._read import read, read_recording
-from lens.analyses._sample import sample_sentences
+from lens.analyses._sample import heldout_sentences, sample_sentences
 from lens.analyses._texts import Progress
 from lens.analyses._transfer import transfer
 
@@ -26,6 +26,7 @@ __all__ = [
     "exit_times",
     "fit",
     "fit_budget",
+    "heldout_sentences",
     "r2",
     "read",
     "read_recording",

@@ -51,7 +51,7 @@ def submodules(
     shown = checked_casts(casts, maps, layers, n_blocks) if casts else ()
     plans = {f"~{part}": [_linear_from(layer, part, n_blocks) for layer in layers] for part in parts}
     plans |= {cast: [_read_at(cast, layer, n_blocks) for layer in layers] for cast in shown}
-    return _compared(model, texts, maps, plans, ks, positions, seed, corpus, progress, "submodules")
+    return _compared(model, texts, maps, plans, ks, positions, seed, corpus, progress, "linear parts")
 
 
 def alternation(

@@ -134,6 +134,12 @@ def _convert(chosen: argparse.Namespace) -> None:
     from lens.casts.imports import convert
 
     model = lens.load(chosen.fitted)
-    facts = {"fingerprint": model.fingerprint, "n_blocks": model.n_blocks, "width": model.width}
-    maps = convert(chosen.folder, name=model.name, revision=model.revision, **facts)
+    maps = convert(
+        chosen.folder,
+        name=model.name,
+        revision=model.revision,
+        fingerprint=model.fingerprint,
+        n_blocks=model.n_blocks,
+        width=model.width,
+    )
     print(f"{maps!r} in {maps.save(chosen.out)}")

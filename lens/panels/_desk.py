@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import traitlets
 from traitlets import HasTraits
 
-from lens.analyses import Progress, fit, fit_budget, sample_sentences
+from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
 from lens.casts import Maps, store_folder
 from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
@@ -18,8 +19,11 @@ from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
+from lens.plans import PARTS
 
-__all__ = ["Desk", "Fitting", "Problem"]
+__all__ = ["Desk", "Fitting", "Problem", "parts_of"]
+
+Report = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,7 @@ class Desk(HasTraits):
 
         def fitted(maps: Maps) -> None:
             self.fitting = None
-            self.shelf.keep_maps(model, maps)
-            self.ask()
+            self.use_maps(model, maps)
 
         def failed(error: Exception) -> None:
             self.fitting = Fitting(model.name, _in_words(error).text, running=False)
@@ -123,6 +126,32 @@ class Desk(HasTraits):
         """Stop the fit; nothing of it is kept."""
         self._slow.cancel("fit")
         self.fitting = None
+
+    @property
+    def maps(self) -> Maps | None:
+        """The maps in use for the model of the latest answer."""
+        answer: Answer | None = self.answer
+        return self.shelf.maps.get(answer.model.name) if answer else None
+
+    def work(
+        self,
+        channel: str,
+        work: Callable[[Report], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[str], None],
+        progress: Callable[[Progress], None],
+    ) -> None:
+        """Do long work beside the reading; `failed` is told in words, and only the latest of a channel is heard."""
+        self._slow.submit(channel, work, then, lambda error: failed(_in_words(error).text), progress)
+
+    def stop(self, channel: str) -> None:
+        """Nobody waits for that work any more."""
+        self._slow.cancel(channel)
+
+    def use_maps(self, model: Model, maps: Maps | None) -> None:
+        """Read with other maps from now on."""
+        self.shelf.keep_maps(model, maps)
+        self.ask()
 
     def close(self) -> None:
         """Leave no observer and no work behind."""
@@ -225,11 +254,26 @@ def _fit(model: Model, report: Any) -> Maps:
         sample_sentences(),
         pairs=_affordable(model),
         positions="all" if model.kind == "causal" else "one",
+        parts=parts_of(model),
+        holdout=heldout_sentences(),
         corpus="the sample text of lens",
+        heldout_corpus="two other novels",
         progress=report,
     )
     maps.save(store_folder(model.fingerprint))
     return maps
+
+
+def parts_of(model: Model) -> list[str]:
+    """The parts of the model's blocks that linear maps can stand in for."""
+    return [part for part in PARTS if _has(model, part)]
+
+
+def _has(model: Model, part: str) -> bool:
+    try:
+        return bool(model.spans(part))
+    except LensError:
+        return False
 
 
 def _affordable(model: Model) -> Literal["all", "final"]:

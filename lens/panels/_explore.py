@@ -13,11 +13,16 @@ from lens.engine import Engine
 from lens.errors import LensError
 from lens.models import Model
 from lens.panels._desk import Desk
+from lens.panels._early_exit import Leaving
+from lens.panels._fitting import Fitting
 from lens.panels._header import Header
 from lens.panels._jump import Jump
+from lens.panels._layers import Layers, Submodules
 from lens.panels._lens_table import LensTable
+from lens.panels._r2 import R2Maps
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Shelf
+from lens.panels._tabs import Tabs
 from lens.panels._undo import Undoing
 
 __all__ = ["Explore", "explore"]
@@ -34,7 +39,17 @@ class Explore(Undoing, widgets.VBox):
         self.header = Header(self.desk)
         self.jump = Jump(self.desk)
         self.table = LensTable(self.desk)
-        super().__init__([self.header, self.jump, self.table])
+        self.tabs = Tabs(
+            {
+                "Every layer": self.table,
+                "r²": R2Maps(self.desk),
+                "Layers": Layers(self.desk),
+                "Early exit": Leaving(self.desk),
+                "Sub-modules": Submodules(self.desk),
+                "Fit": Fitting(self.desk),
+            }
+        )
+        super().__init__([self.header, self.jump, self.tabs])
         self.add_class("lens")
         self.undo = [self.desk.close]
         self.desk.ask()

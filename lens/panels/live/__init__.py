@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from lens.panels.live._chart import Chart
 from lens.panels.live._chips import Chips
+from lens.panels.live._exits import Exits
+from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live
 from lens.panels.live._notice import Notice
 from lens.panels.live._sentence import Sentence
 from lens.panels.live._table import LensTable
 from lens.panels.live._topk import TopK
 
-__all__ = ["Chips", "LensTable", "Live", "Notice", "Sentence", "TopK"]
+__all__ = ["Chart", "Chips", "Exits", "HeatMap", "LensTable", "Live", "Notice", "Sentence", "TopK"]

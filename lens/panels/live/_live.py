@@ -7,8 +7,12 @@ from importlib.resources import files
 from typing import Any
 
 import anywidget
+import numpy
+import numpy.typing
 
-__all__ = ["Live"]
+from lens.errors import LensError
+
+__all__ = ["Live", "raw"]
 
 
 def _text(name: str) -> str:
@@ -42,3 +46,11 @@ class Live(anywidget.AnyWidget):
 
         self.on_msg(receive)
         return lambda: self.on_msg(receive, remove=True)
+
+
+def raw(name: str, values: numpy.typing.ArrayLike, kind: str, shape: tuple[int, ...]) -> bytes:
+    """An array as the bytes that a picture reads; LensError where it has another shape than the picture's spec says."""
+    array = numpy.ascontiguousarray(values, dtype=kind)
+    if array.shape != shape:
+        raise LensError(f"The picture's {name} have shape {array.shape}; its spec asks for {shape}.")
+    return array.tobytes()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy
 import numpy.typing
 import traitlets
 
-from lens.errors import LensError
-from lens.panels.live._live import Live
+from lens.panels.live._live import Live, raw
 
 __all__ = ["LensTable"]
 
@@ -55,15 +53,8 @@ class LensTable(Live, asset="table"):
         cells = (len(spec["casts"]), len(spec["layers"]) + 1, len(spec["columns"]))
         self.show(
             spec=spec,
-            top=_raw("top", top, "<i4", (*cells, spec["k"])),
-            probabilities=_raw("probabilities", probabilities, "<f4", (*cells, spec["k"])),
-            scores=_raw("scores", scores, "<f4", (len(spec["metrics"]), *cells)),
+            top=raw("top", top, "<i4", (*cells, spec["k"])),
+            probabilities=raw("probabilities", probabilities, "<f4", (*cells, spec["k"])),
+            scores=raw("scores", scores, "<f4", (len(spec["metrics"]), *cells)),
             **state,
         )
-
-
-def _raw(name: str, values: numpy.typing.ArrayLike, kind: str, shape: tuple[int, ...]) -> bytes:
-    array = numpy.ascontiguousarray(values, dtype=kind)
-    if array.shape != shape:
-        raise LensError(f"The lens table's {name} have shape {array.shape}; its spec asks for {shape}.")
-    return array.tobytes()

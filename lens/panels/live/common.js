@@ -16,6 +16,16 @@ function setAttributes(node, attributes) {
   }
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an SVG element; string children become text. */
+function makeSvg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
+}
+
 /** Write text only where it differs, so that a selection or a screen reader is not disturbed. */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -42,13 +52,8 @@ const ICONS = {
 
 /** A small line drawing; its meaning is said in words beside it. */
 function icon(name) {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  setAttributes(svg, { class: "lens-icon", viewBox: "0 0 16 16", "aria-hidden": "true" });
-  const path = document.createElementNS(namespace, "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+  const drawn = makeSvg("path", { d: ICONS[name] });
+  return makeSvg("svg", { class: "lens-icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, drawn);
 }
 
 // ---------------------------------------------------------------- life and time
@@ -180,7 +185,7 @@ function readPalette(root) {
     faint: colour("faint"),
     line: colour("line"),
     wash: colour("wash"),
-    ramps: { id: ramp("id"), mat: ramp("mat"), model: ramp("model") },
+    ramps: { id: ramp("id"), mat: ramp("mat"), model: ramp("model"), r2: ramp("r2") },
   };
 }
 

@@ -133,7 +133,7 @@ def test_a_reading_travels_as_little_endian_bytes() -> None:
 
 
 def test_a_reading_of_another_shape_is_refused() -> None:
-    message = r"The lens table's scores have shape \(1, 1, 2, 3\); its spec asks for \(1, 1, 3, 3\)\."
+    message = r"The picture's scores have shape \(1, 1, 2, 3\); its spec asks for \(1, 1, 3, 3\)\."
     with pytest.raises(LensError, match=message):
         LensTable().fill(SPEC, np.zeros((1, 3, 3, 2)), np.zeros((1, 3, 3, 2)), np.zeros((1, 1, 2, 3)))
 

@@ -1,0 +1,111 @@
+"""A panel that measures over many sentences: it starts when first seen, says how far it is, and can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from lens.analyses import Progress, heldout_sentences
+from lens.casts import Maps
+from lens.models import Model
+from lens.panels._desk import Desk
+from lens.panels._style import PLAIN
+from lens.panels._undo import Undoing, watch
+
+__all__ = ["SENTENCES", "Measured"]
+
+SENTENCES = (100, 200, 500)  # held-out sentences to measure on
+Work = Callable[[Model, Maps | None, list[str], Any], Any]  # (model, maps, texts, progress) -> result
+
+
+class Measured(Undoing, widgets.VBox):
+    """Controls and pictures around one measurement; `visible` says whether anybody looks.
+
+    Results are kept by model, maps and number of sentences, so that coming back is instant.
+    """
+
+    def __init__(self, desk: Desk, name: str, work: Work, pictures: list[widgets.Widget]) -> None:
+        self.desk = desk
+        self.result: Any = None
+        self.visible = False
+        self._name = name
+        self._work = work
+        self._kept: dict[Any, Any] = {}
+        self._wanted: Any = None
+        self.count = widgets.Dropdown(
+            options=[(f"{n} sentences", n) for n in SENTENCES], value=200, description="On", style=PLAIN
+        )
+        self.state = widgets.HTML()
+        self.stop = widgets.Button(description="Stop")
+        self.again = widgets.Button(description="Measure")
+        self.controls = widgets.HBox([self.count, self.again, self.stop, self.state])
+        self.controls.add_class("lens-controls")
+        super().__init__([self.controls, *pictures])
+        self.stop.on_click(lambda _: self._stopped())
+        self.again.on_click(lambda _: self._ask())
+        self.undo = [watch(desk, ["answer"], self.refresh), watch(self.count, ["value"], self.refresh)]
+        self._show("", running=False)
+
+    def look(self, visible: bool) -> None:
+        """Somebody looks at this panel now, or no longer."""
+        self.visible = visible
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw what is known of the model at hand, or begin to measure it if anybody looks."""
+        answer = self.desk.answer
+        if answer is None or not self.visible:
+            return
+        if self._key() == self._wanted and self.result is not None:
+            self.draw()
+        elif self._key() in self._kept:
+            self._wanted, self.result = self._key(), self._kept[self._key()]
+            self._show("", running=False)
+            self.draw()
+        elif self._key() != self._wanted:
+            self._ask()
+
+    def draw(self) -> None:
+        """Draw `self.result`; each panel its own way."""
+
+    def dim(self, busy: bool) -> None:
+        """Show that what is drawn is being replaced."""
+
+    def _key(self) -> Any:
+        return self.desk.answer.model.name, id(self.desk.maps), self.count.value
+
+    def _ask(self) -> None:
+        model, maps, key = self.desk.answer.model, self.desk.maps, self._key()
+        texts = heldout_sentences()[: self.count.value]
+        self._wanted = key
+        self.dim(True)
+        self._show("Measuring …", running=True)
+
+        def done(result: Any) -> None:
+            self._kept[key], self.result = result, result
+            self._show("", running=False)
+            self.dim(False)
+            self.draw()
+
+        def failed(words: str) -> None:
+            self._show(words, running=False)
+
+        self.desk.work(self._name, lambda report: self._work(model, maps, texts, report), done, failed, self._progress)
+
+    def _progress(self, step: Progress) -> None:
+        left = "" if step.remaining is None else f", about {step.remaining:.0f} s left"
+        self._show(f"{step.stage}: {step.sentences:,} of {step.total:,} sentences{left}", running=True)
+
+    def _stopped(self) -> None:
+        self.desk.stop(self._name)
+        self.dim(False)
+        self._show("Stopped.", running=False)
+
+    def _show(self, text: str, *, running: bool) -> None:
+        from html import escape
+
+        self.state.value = f'<span class="lens-state">{escape(text)}</span>'
+        self.stop.layout.display = "" if running else "none"
+        self.again.layout.display = "none" if running or not text else ""

@@ -1,0 +1,192 @@
+const SIZE = { most: 380, least: 180, left: 34, bottom: 34, top: 4 };
+
+const layersOf = (spec) => spec.layers ?? [];
+
+/** Which numbers are shown: (M, S, T) float32 of the chosen variant. */
+function planes(model) {
+  const spec = model.get("spec");
+  const count = layersOf(spec).length;
+  const read = (name) => new Float32Array(bytes(model.get(name)));
+  const variants = spec.variants ?? [];
+  const place = Math.max(0, variants.findIndex((variant) => variant.key === model.get("variant")));
+  const size = (spec.maps ?? []).length * count * count;
+  const part = (numbers) => numbers.subarray(place * size, (place + 1) * size);
+  return { spec, count, values: part(read("values")), errors: part(read("errors")) };
+}
+
+/** A copy that begins at a multiple of four, as a view of floats must. */
+function bytes(view) {
+  if (!view) return new ArrayBuffer(0);
+  return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+}
+
+const number = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-", "−") : "not fitted");
+
+function reading(value, error) {
+  return Number.isFinite(error) && Number.isFinite(value) ? `${number(value)} ± ${error.toFixed(3)}` : number(value);
+}
+
+/** Layers that get a number beside them: as many as stay legible. */
+function ticks(count, side) {
+  const step = Math.max(1, Math.ceil(20 / side));
+  const round = [1, 2, 4, 5, 10, 12, 20, 24].find((value) => value >= step) ?? step;
+  return Array.from({ length: Math.ceil(count / round) }, (_, i) => i * round);
+}
+
+function paint(canvas, data, place, palette, state) {
+  const { spec, count, values } = data;
+  const width = canvas.clientWidth;
+  const height = width - SIZE.left + SIZE.bottom + SIZE.top;
+  const ratio = devicePixelRatio || 1;
+  canvas.style.height = `${height}px`;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  const side = (width - SIZE.left) / count;
+  const gap = side > 8 ? 1 : 0;
+  const toFill = shader(palette.ramps.r2);
+  for (let s = 0; s < count; s += 1) {
+    for (let t = s; t < count; t += 1) {
+      const value = values[(place * count + s) * count + t];
+      const [x, y] = [SIZE.left + t * side, SIZE.top + s * side];
+      const style = toFill(value);
+      pen.fillStyle = style ? style.fill : palette.wash;
+      pen.fillRect(x, y, side - gap, side - gap);
+    }
+  }
+  pen.fillStyle = palette.soft;
+  pen.font = `11px ${palette.font}`;
+  for (const layer of ticks(count, side)) {
+    const at = (layer + 0.5) * side;
+    pen.textAlign = "center";
+    pen.textBaseline = "alphabetic";
+    pen.fillText(String(spec.layers[layer]), SIZE.left + at, SIZE.top + count * side + 14);
+    pen.textAlign = "right";
+    pen.textBaseline = "middle";
+    pen.fillText(String(spec.layers[layer]), SIZE.left - 6, SIZE.top + at);
+  }
+  pen.textAlign = "center";
+  pen.textBaseline = "alphabetic";
+  pen.fillText("target layer", SIZE.left + (count * side) / 2, SIZE.top + count * side + 30);
+  pen.save();
+  pen.translate(9, SIZE.top + (count * side) / 2);
+  pen.rotate(-Math.PI / 2);
+  pen.fillText("source layer", 0, 0);
+  pen.restore();
+  mark(pen, state.chosen, side, palette.ink, 2);
+  if (state.hovered) mark(pen, state.hovered, side, palette.ink, 1);
+}
+
+function mark(pen, cell, side, colour, width) {
+  const [s, t] = cell;
+  if (s < 0 || t < s) return;
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.strokeRect(SIZE.left + t * side - 0.5, SIZE.top + s * side - 0.5, side, side);
+}
+
+function render({ model, el }) {
+  const life = lifetime();
+  const root = mount(el, "lens-heatmap");
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
+  const choose = segmented(life, "Which r²", (value) => {
+    model.set("variant", value);
+    model.save_changes();
+  });
+  const row = make("div", { class: "lens-heatmap-row lens-picture", role: "application", tabindex: 0, ...OWN_KEYS });
+  row.setAttribute("aria-label", "Heat maps: arrow keys move, Enter sets source and target layer");
+  const bar = make("div", { class: "lens-heatmap-bar", "aria-hidden": "true" });
+  const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
+  const note = make("div", { class: "lens-note" });
+  root.append(make("div", { class: "lens-panel-head" }, title, choose.root), row, bar, readout, note);
+  let hovered = null;
+
+  const chosen = () => [model.get("source"), model.get("target")];
+
+  function show() {
+    if (!root.clientWidth) return; // not on the page yet, or in a tab that nobody sees: drawn when it has a size
+    const data = planes(model);
+    const { spec } = data;
+    const palette = readPalette(root);
+    setText(title, spec.title ?? "");
+    setText(note, spec.note ?? "");
+    const variants = (spec.variants ?? []).map((each) => ({ value: each.key, label: each.title, title: each.hint }));
+    choose.show(variants, model.get("variant"));
+    choose.root.hidden = variants.length < 2;
+    const maps = spec.maps ?? [];
+    while (row.children.length > maps.length) row.lastChild.remove();
+    while (row.children.length < maps.length) {
+      row.append(make("figure", {}, make("figcaption"), make("canvas", { "aria-hidden": "true" })));
+    }
+    maps.forEach((map, place) => {
+      const [caption, canvas] = row.children[place].children;
+      setText(caption, map.title);
+      setAttributes(row.children[place], { "data-map": map.key });
+      caption.className = `lens-heatmap-name lens-key-${map.key}`;
+      if (data.count) paint(canvas, data, place, palette, { chosen: chosen(), hovered });
+    });
+    bar.style.setProperty("--lens-gradient", cssGradient(palette.ramps.r2));
+    bar.replaceChildren(make("span", {}, "≤0.0"), make("i"), make("span", {}, "1.0"));
+    bar.hidden = readout.hidden = !data.count;
+    setText(readout, say(data, hovered ?? chosen()));
+    showBusy(root, model.get("busy"));
+  }
+
+  function say({ spec, count, values, errors }, [s, t]) {
+    if (s < 0 || t < s || t >= count) return "";
+    const parts = (spec.maps ?? []).map((map, place) => {
+      const at = (place * count + s) * count + t;
+      return `${map.title} ${reading(values[at], errors[at])}`;
+    });
+    return `layer ${spec.layers[s]} → ${spec.layers[t]}:  ${parts.join("   ")}`;
+  }
+
+  function cellAt(event) {
+    const canvas = event.target.closest("canvas");
+    const count = layersOf(model.get("spec")).length;
+    if (!canvas || !count) return null;
+    const box = canvas.getBoundingClientRect();
+    const side = (box.width - SIZE.left) / count;
+    const t = Math.floor((event.clientX - box.left - SIZE.left) / side);
+    const s = Math.floor((event.clientY - box.top - SIZE.top) / side);
+    return s >= 0 && t >= s && t < count ? [s, t] : null;
+  }
+
+  function pick(cell) {
+    model.send({ kind: "pick", source: cell[0], target: cell[1] });
+  }
+
+  const schedule = onceAFrame(life, show);
+  life.listen(row, "pointermove", (event) => {
+    hovered = cellAt(event);
+    row.classList.toggle("lens-pointing", hovered !== null);
+    schedule();
+  });
+  life.listen(row, "pointerleave", () => {
+    hovered = null;
+    schedule();
+  });
+  life.listen(row, "click", (event) => {
+    const cell = cellAt(event);
+    if (cell) pick(cell);
+  });
+  life.listen(row, "keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const from = hovered ?? chosen();
+    if (event.key === "Enter") pick(from);
+    if (!step) return;
+    event.preventDefault();
+    const last = layersOf(model.get("spec")).length - 1;
+    const s = Math.min(Math.max(from[0] + step[0], 0), last);
+    hovered = [s, Math.min(Math.max(from[1] + step[1], s), last)];
+    schedule();
+  });
+  life.watch(model, ["spec", "values", "errors", "variant", "source", "target", "busy"], schedule);
+  onResize(life, root, schedule);
+  followTheme(life, schedule);
+  show();
+  return life.end;
+}
+
+export default { render };

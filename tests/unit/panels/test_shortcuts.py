@@ -1,0 +1,168 @@
+"""The panels of linear shortcuts without a browser: what they show is what the analyses say, and work can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lens
+from lens.analyses import curves, early_exit, exit_layers, exit_threshold, heldout_sentences, submodules
+from lens.casts import store_folder
+from lens.engine import InlineEngine
+from lens.execution import maps_for
+from lens.panels import Explore
+from lens.panels._session import Session
+
+TABS = {"r²": 1, "Layers": 2, "Early exit": 3, "Sub-modules": 4, "Fit": 5}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Explore]:
+    monkeypatch.setenv("LENS_MAPS", str(tmp_path))
+    bench = Explore(Session(), InlineEngine(), example=True)
+    yield bench
+    bench.close()
+
+
+def look(bench: Explore, tab: str) -> Any:
+    panel = bench.tabs.children[TABS[tab]]
+    if hasattr(panel, "count"):
+        panel.count.value = 100
+    bench.tabs.selected_index = TABS[tab]
+    return panel
+
+
+def test_r2_is_that_of_the_card_and_a_click_sets_the_session(bench: Explore) -> None:
+    panel = look(bench, "r²")
+    r2 = maps_for(lens.load("demo")).card.r2()
+    shape = len(panel.spec["variants"]), 2, 13, 13
+    values = np.frombuffer(panel.values, "<f4").reshape(shape)
+    np.testing.assert_allclose(values[0, 1], r2.of("mat").value, rtol=1e-6)
+    np.testing.assert_allclose(values[-1, 0], r2.of("id", "update").value, rtol=1e-6)
+    assert (panel.source, panel.target) == (4, 12)
+    panel._handle_custom_msg({"kind": "pick", "source": 2, "target": 7}, [])
+    assert (bench.session.source, bench.session.target) == (2, 7)
+    assert (bench.header.source.value, bench.header.target.value, panel.target) == (2, 7, 7)
+    panel._handle_custom_msg({"kind": "pick", "source": 9, "target": 3}, [])
+    assert (bench.session.source, bench.session.target) == (2, 7)
+    panel._handle_custom_msg({"kind": "pick", "source": 3, "target": 12}, [])
+    assert bench.session.target is None
+
+
+def test_nothing_is_measured_before_anybody_looks(bench: Explore) -> None:
+    assert bench.tabs.children[TABS["Layers"]].result is None
+    panel = look(bench, "Layers")
+    texts = heldout_sentences()[:100]
+    expected = curves(lens.load("demo"), texts)
+    lines = {line["key"]: line for line in panel.left.spec["lines"]}
+    assert lines["mat"]["values"] == pytest.approx(expected.precision.value[1, :, 0, 0])
+    assert lines["id"]["errors"] == pytest.approx(expected.precision.error[0, :, 0, 0])
+    assert panel.left.spec["marker"] == {"x": 4}
+    panel.k.value = 5
+    assert panel.left.spec["lines"][1]["values"] == pytest.approx(expected.precision.value[1, :, 0, 1])
+    panel.metric.value = "kl"
+    assert panel.right.spec["lines"][1]["values"] == pytest.approx(expected.kl.value[1, :, 0])
+    panel.left._handle_custom_msg({"kind": "pick", "x": 7}, [])
+    assert bench.session.source == 7
+    assert panel.left.spec["marker"] == {"x": 7}
+
+
+def test_a_result_is_kept_for_when_one_comes_back(bench: Explore) -> None:
+    panel = look(bench, "Layers")
+    first = panel.result
+    bench.session.model = "demo-bert"
+    assert panel.result is not first
+    assert len(panel.result.layers) == 11
+    bench.session.model = "demo"
+    assert panel.result is first
+
+
+def test_tokens_leave_by_the_rule(bench: Explore) -> None:
+    panel = look(bench, "Early exit")
+    panel.lam.value = 0.2
+    reading = bench.desk.answer.reading
+    sure = (reading.probabilities[1, :, :, 0] - reading.probabilities[1, :, :, 1]).T
+    count = len(reading.positions)
+    expected = exit_layers(sure, exit_threshold(0.2, np.arange(count), (count + 1) / 2))
+    tokens = panel.exits.spec["tokens"]
+    assert [token["layer"] for token in tokens] == expected.tolist()
+    left = reading.token_ids[1, expected, np.arange(count), 0]
+    assert [token["agrees"] for token in tokens] == (left == reading.model_token_ids[:, 0]).tolist()
+    table = early_exit(lens.load("demo"), heldout_sentences()[:100])
+    drawn = next(line for line in panel.chart.spec["lines"] if line["key"] == "mat")
+    assert sorted(drawn["x"]) == pytest.approx(sorted(table.layers.value[1]))
+    assert f"{table.saving()[2].saved:.2f}" in panel.told.value
+    assert "times as long as the full model" in panel.told.value
+    bench.session.target = 8
+    assert "Set the target to the last layer" in panel.exits.spec["note"]
+
+
+def test_linear_parts_are_those_of_the_analysis(bench: Explore) -> None:
+    panel = look(bench, "Sub-modules")
+    expected = submodules(lens.load("demo"), heldout_sentences()[:100])
+    lines = {line["key"]: line["values"] for line in panel.left.spec["lines"]}
+    assert lines["~attn"] == pytest.approx(expected.precision.value[expected.methods.index("~attn"), :, 0, 0])
+
+
+def test_a_model_without_maps_says_what_to_do(bench: Explore, tmp_path: Path) -> None:
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    source = lens.load("demo").folder
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((source / name).read_bytes())
+    bench.session.model = str(folder)
+    assert "fit them under Fit" in look(bench, "r²").spec["note"]
+    assert "parts=['attn']" in look(bench, "Sub-modules").state.value.replace("&#x27;", "'")
+    panel = look(bench, "Layers")
+    assert [line["key"] for line in panel.left.spec["lines"]] == ["id"]
+
+
+def test_maps_are_fitted_here_used_saved_and_put_back(bench: Explore) -> None:
+    panel = look(bench, "Fit")
+    assert "one pass over the text" in panel.state.value
+    before = bench.desk.maps
+    panel.text.value = "my own text"
+    panel.own.value = "\n".join(heldout_sentences()[:40])
+    panel.kind.value, panel.pairs.value, panel.parts.value = "affine", "final", False
+    panel.start.click()
+    assert "In use now: affine" in panel.state.value
+    fitted = bench.desk.maps
+    assert set(fitted.pairs) == {"affine"}
+    assert fitted.card.sentences + fitted.card.heldout_sentences == 40
+    assert panel.save.layout.display == ""
+    panel.save.click()
+    folder = store_folder(lens.load("demo").fingerprint)
+    assert lens.Maps.load(folder).card == fitted.card
+    panel.back.click()
+    assert bench.desk.maps is before
+
+
+def test_bad_choices_are_said_and_nothing_is_lost(bench: Explore) -> None:
+    panel = look(bench, "Fit")
+    before = bench.desk.maps
+    panel.text.value = "my own text"
+    panel.start.click()
+    assert "too little text" in panel.state.value
+    panel.own.value = "\n".join(heldout_sentences()[:10])
+    panel.kind.value, panel.rank.value = "lowrank", 100_000
+    panel.start.click()
+    assert "a whole number from 1 to 192" in panel.state.value
+    assert bench.desk.maps is before
+    assert panel.start.layout.display == ""
+
+
+def test_what_is_under_way_can_be_stopped(bench: Explore) -> None:
+    panel = bench.tabs.children[TABS["Layers"]]
+    seen: list[str] = []
+
+    def work(report: Any) -> Any:
+        panel.stop.click()
+        seen.append(panel.state.value)
+
+    panel._work = lambda model, maps, texts, report: work(report)
+    look(bench, "Layers")
+    assert "Stopped." in seen[0]
