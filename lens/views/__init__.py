@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from lens.views._curves import breakdown, curves
+from lens.views._early_exit import early_exit, exit_layers
 from lens.views._lens_table import lens_table
+from lens.views._page import figure_html, plotly_script
+from lens.views._r2 import composition, r2_maps
+from lens.views._transfer import transfer
 
-__all__ = ["lens_table"]
+__all__ = [
+    "breakdown",
+    "composition",
+    "curves",
+    "early_exit",
+    "exit_layers",
+    "figure_html",
+    "lens_table",
+    "plotly_script",
+    "r2_maps",
+    "transfer",
+]

@@ -8,6 +8,7 @@ import numpy as np
 
 from lens.errors import LensError
 from lens.numerics import Reading
+from lens.views._style import plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -48,9 +49,9 @@ def lens_table(reading: Reading, *, cast: str = "mat", metric: Metric = "probabi
         xgap=1,
         ygap=1,
     )
-    tokens = [_plain(reading.tokens[position]) for position in reading.positions]
+    tokens = [plain(reading.tokens[position]) for position in reading.positions]
     layout = {
-        "title": {"text": _plain(f"{reading.model}: {cast} to layer {reading.target}")},
+        "title": {"text": plain(f"{reading.model}: {cast} to layer {reading.target}")},
         "xaxis": {"tickvals": list(range(len(tokens))), "ticktext": tokens, "side": "top"},
         "template": "plotly_white",
         "height": 120 + 28 * len(reading.sources),
@@ -59,7 +60,7 @@ def lens_table(reading: Reading, *, cast: str = "mat", metric: Metric = "probabi
 
 
 def _labels(reading: Reading, ids: Any) -> Any:
-    return np.array([_plain(reading.labels[token]) for token in ids.ravel().tolist()], object).reshape(ids.shape)
+    return np.array([plain(reading.labels[token]) for token in ids.ravel().tolist()], object).reshape(ids.shape)
 
 
 def _listed(reading: Reading, place: int) -> list[list[str]]:
@@ -68,11 +69,6 @@ def _listed(reading: Reading, place: int) -> list[list[str]]:
 
     def cell(tokens: list[int], probabilities: list[float]) -> str:
         pairs = zip(tokens, probabilities, strict=True)
-        return "<br>".join(f"{_plain(reading.labels[token])} {share:.1%}" for token, share in pairs)
+        return "<br>".join(f"{plain(reading.labels[token])} {share:.1%}" for token, share in pairs)
 
     return [[cell(*pair) for pair in zip(*rows, strict=True)] for rows in zip(ids, shares, strict=True)]
-
-
-def _plain(text: str) -> str:
-    """Text as text: plotly reads some mark-up in labels."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
