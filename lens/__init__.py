@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 from lens._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lens.analyses import fit, read
+    from lens.analyses import (
+        alternation,
+        composition,
+        curves,
+        early_exit,
+        exit_times,
+        fit,
+        r2,
+        read,
+        submodules,
+        transfer,
+    )
     from lens.casts import Maps
     from lens.errors import LensError
     from lens.execution import run
@@ -20,7 +31,27 @@ if TYPE_CHECKING:
     from lens.panels import explore
     from lens.plans import Plan
 
-__all__ = ["LensError", "Maps", "Model", "Plan", "Reading", "embedded", "explore", "fit", "load", "read", "run"]
+__all__ = [
+    "LensError",
+    "Maps",
+    "Model",
+    "Plan",
+    "Reading",
+    "alternation",
+    "composition",
+    "curves",
+    "early_exit",
+    "embedded",
+    "exit_times",
+    "explore",
+    "fit",
+    "load",
+    "r2",
+    "read",
+    "run",
+    "submodules",
+    "transfer",
+]
 
 _HOMES: Final = {
     "LensError": "lens.errors",
@@ -28,6 +59,14 @@ _HOMES: Final = {
     "Model": "lens.models",
     "Plan": "lens.plans",
     "Reading": "lens.numerics",
+    "alternation": "lens.analyses",
+    "composition": "lens.analyses",
+    "curves": "lens.analyses",
+    "early_exit": "lens.analyses",
+    "exit_times": "lens.analyses",
+    "r2": "lens.analyses",
+    "submodules": "lens.analyses",
+    "transfer": "lens.analyses",
     "embedded": "lens.models",
     "explore": "lens.panels",
     "fit": "lens.analyses",

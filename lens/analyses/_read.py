@@ -64,6 +64,8 @@ def read_recording(
 ) -> Reading:
     """`read`, on a forward that has been run: another target or k costs no new one."""
     n_blocks = recording.model.n_blocks
+    if len(recording.ids) != 1:
+        raise LensError(f"A reading is of one text, and this recording holds {len(recording.ids)}: record it alone.")
     target = _within("target layer", n_blocks if target is None else target, 0, n_blocks)
     k = _within("k", k, 1, min(MAX_K, recording.model.vocab_size))
     positions = _positions(position, len(tokens.ids))

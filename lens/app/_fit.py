@@ -32,7 +32,11 @@ def add_fit(commands: Any) -> None:
     parser.add_argument("--rank", type=int, help="for the kind lowrank")
     parser.add_argument("--memory", type=float, metavar="GB", help="memory to use (default: half of what is free)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--half", action="store_true", help="store the maps in half precision")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store the maps in half precision: enough for one jump at a time",
+    )
     parser.add_argument("--corpus", help="what the text is called on the card (default: the names of the files)")
 
 

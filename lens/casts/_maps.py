@@ -77,7 +77,8 @@ class Maps:
     def save(self, folder: str | os.PathLike[str], dtype: torch.dtype | None = None) -> Path:
         """Write the maps, their card and a page about them, all of it or nothing; `dtype` stores the tensors smaller.
 
-        Returns the folder. MapsError if it cannot be written; what was there is then untouched.
+        Half precision serves a map that is used alone; two in a row may lose much of their r² by it (`lens.composition`
+        measures it). Returns the folder. MapsError if it cannot be written; what was there is then untouched.
         """
         folder = Path(folder)
         tensors = {name: self._tensor(name).to(dtype=dtype).contiguous() for name in self._names()}
