@@ -33,13 +33,12 @@ class Fitting(Undoing, widgets.VBox):
         self.own = widgets.Textarea(placeholder="One sentence a line; two hundred or more make useful maps", rows=6)
         kinds = [name for name, cast in casts().items() if cast.solve]
         self.kind = widgets.Dropdown(
-            options=sorted(kinds, key=lambda kind: kind != "mat"), value="mat", description="Kind"
+            options=sorted(kinds, key=lambda kind: kind != "mat"), value="mat", description="Kind", style=PLAIN
         )
         self.ridge = widgets.FloatText(100.0, description="Ridge", style=PLAIN)
         self.rank = widgets.IntText(16, description="Rank", style=PLAIN)
-        self.pairs = widgets.Dropdown(
-            options=[("all pairs", "all"), ("to the last layer", "final")], description="Pairs"
-        )
+        pairs = [("all pairs", "all"), ("to the last layer", "final")]
+        self.pairs = widgets.Dropdown(options=pairs, description="Pairs", style=PLAIN)
         tokens = [("every token", "all"), ("one token a sentence", "one")]
         self.positions = widgets.Dropdown(options=tokens, description="Tokens", style=PLAIN)
         self.parts = widgets.Checkbox(True, description="Linear parts of blocks too", indent=False)

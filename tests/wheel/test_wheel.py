@@ -123,7 +123,7 @@ def test_it_holds(pattern: str, names: list[str]) -> None:
 
 def test_it_holds_nothing_else(names: list[str]) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"lens", "layer_lens"}
-    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/tests?/|checkpoint", name)]
+    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/tests?/|ipynb_checkpoints", name)]
 
 
 def test_it_is_small(wheel: Path) -> None:
