@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     )
     from lens.casts import Maps
     from lens.errors import LensError
-    from lens.execution import run
+    from lens.execution import as_model, generate, run
     from lens.models import Model, embedded, load
     from lens.numerics import Reading
     from lens.panels import explore
-    from lens.plans import Plan
+    from lens.plans import Plan, recipe, recipes
 
 __all__ = [
     "LensError",
@@ -38,6 +38,7 @@ __all__ = [
     "Plan",
     "Reading",
     "alternation",
+    "as_model",
     "composition",
     "curves",
     "early_exit",
@@ -45,9 +46,12 @@ __all__ = [
     "exit_times",
     "explore",
     "fit",
+    "generate",
     "load",
     "r2",
     "read",
+    "recipe",
+    "recipes",
     "run",
     "submodules",
     "transfer",
@@ -73,6 +77,10 @@ _HOMES: Final = {
     "load": "lens.models",
     "read": "lens.analyses",
     "run": "lens.execution",
+    "as_model": "lens.execution",
+    "generate": "lens.execution",
+    "recipe": "lens.plans",
+    "recipes": "lens.plans",
 }
 
 

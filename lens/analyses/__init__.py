@@ -11,6 +11,7 @@ from lens.analyses._plans import alternation, submodules
 from lens.analyses._r2 import r2
 from lens.analyses._read import read, read_recording
 from lens.analyses._sample import heldout_sentences, sample_sentences
+from lens.analyses._sweep import sweep, sweeping
 from lens.analyses._texts import Progress
 from lens.analyses._transfer import transfer
 
@@ -32,5 +33,7 @@ __all__ = [
     "read_recording",
     "sample_sentences",
     "submodules",
+    "sweep",
+    "sweeping",
     "transfer",
 ]

@@ -19,7 +19,7 @@ from lens.models import Model, Recording
 from lens.numerics import Curves
 from lens.plans import Blocks, Plan
 
-__all__ = ["By", "cast_tally", "curves"]
+__all__ = ["By", "by_position", "cast_tally", "curves"]
 
 By = Literal["position", "frequency"]
 QUARTERS = (0.25, 0.5, 0.75)
@@ -114,13 +114,13 @@ def _bins(
     if by is None:
         return None, ["all"]
     if by == "position":
-        return _by_position(model)
+        return by_position(model)
     if by == "frequency":
         return _by_frequency(model, texts, positions, seed, progress)
     raise LensError(f'by is {by!r}: give "position", "frequency", or leave it out.')
 
 
-def _by_position(model: Model) -> tuple[Binned, list[str]]:
+def by_position(model: Model) -> tuple[Binned, list[str]]:
     """Position 0 alone, then ranges that double."""
     edges = [0, 1, 4]
     while edges[-1] * 2 < min(model.context or 4096, 4096):

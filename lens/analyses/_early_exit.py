@@ -234,7 +234,7 @@ def _timed(model: Model, recording: Recording, batch: Batch, cast: str, maps: Ma
         stream = recording.run_block(block, stream)
     middle = time.perf_counter()
     _top(model, batch.take(stream))
-    _wait(model)
+    model.wait()
     end = time.perf_counter()
     full, block_time, test_time = end - begin, (middle - begin) / last, end - middle
     begin = time.perf_counter()
@@ -244,11 +244,5 @@ def _timed(model: Model, recording: Recording, batch: Batch, cast: str, maps: Ma
         sure, _ = _top(model, apply_cast(cast, layer, last, batch.take(stream), maps))
         if sure[0] > limit:
             break
-    _wait(model)
+    model.wait()
     return _Timed(full, time.perf_counter() - begin, layer, block_time, test_time)
-
-
-def _wait(model: Model) -> None:
-    """A GPU works behind the caller's back."""
-    if model.device.type == "cuda":
-        torch.cuda.synchronize(model.device)

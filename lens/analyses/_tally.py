@@ -17,7 +17,7 @@ from lens.errors import LensError
 from lens.models import Model, Recording
 from lens.numerics import Curves, compare, ratio
 
-__all__ = ["Finals", "Tally", "checked_casts", "checked_ks", "chunks", "final_plan", "tally"]
+__all__ = ["Finals", "Tally", "checked_casts", "checked_ks", "chunk", "chunks", "final_plan", "tally"]
 
 CHUNK = 64 * 2**20  # bytes of logits alive at once
 
@@ -125,7 +125,12 @@ class _Own:
 
 def chunks(model: Model, vectors: Tensor) -> Iterator[Tensor]:
     """The vectors (N, width) in parts whose logits take at most CHUNK bytes."""
-    yield from torch.split(vectors, max(1, CHUNK // (4 * model.vocab_size)))
+    yield from torch.split(vectors, chunk(model))
+
+
+def chunk(model: Model) -> int:
+    """How many vectors have logits of CHUNK bytes."""
+    return max(1, CHUNK // (4 * model.vocab_size))
 
 
 def final_plan(cast: str, source: int, target: int, n_blocks: int) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +59,7 @@ class Batch:
     rows: Tensor  # (N,) of the batch
     positions: Tensor  # (N,) in the row
     sentences: Tensor  # (N,) index of the text
+    answers: Tensor  # (N,) the token that the text has where one is predicted there, −1 where there is none
 
     def take(self, stream: Tensor) -> Tensor:
         """The vectors (N, …) that count, of a stream (B, T, …)."""
@@ -76,8 +77,8 @@ def checked_texts(texts: Sequence[str], least: int = 1) -> list[str]:
     return kept
 
 
-def batches(model: Model, texts: Iterable[str], positions: Positions, seed: int) -> Iterator[Batch]:
-    """The texts in batches of at most BATCH tokens with their padding.
+def batches(model: Model, texts: Iterable[str], positions: Positions, seed: int, most: int = BATCH) -> Iterator[Batch]:
+    """The texts in batches of at most `most` tokens with their padding, or of one text that is longer.
 
     "one" counts a random token of each text, any of them ("Jump to Conclusions", section 3.1): a causal model reads
     the text up to it, a masked model reads the whole with that token masked. "all" counts every token; a masked model
@@ -88,8 +89,8 @@ def batches(model: Model, texts: Iterable[str], positions: Positions, seed: int)
     numbered = iter(enumerate(texts))
     while buffer := list(islice(numbered, BUFFER)):
         drawn = [_drawn(model, number, text, positions, seed) for number, text in buffer]
-        drawn.sort(key=lambda item: len(item[1]))
-        yield from _packed(drawn, positions)
+        drawn.sort(key=lambda item: len(item.tokens))
+        yield from _packed(drawn, positions, most)
 
 
 def stepwise(
@@ -100,19 +101,24 @@ def stepwise(
     report: Report | None,
     start: Progress,
     skip: int = 0,
+    most: int = BATCH,
 ) -> Iterator[Batch]:
     """`batches`, with a report before the first and after each; `skip` leaves out batches that were done before."""
     begun, done, counted = time.monotonic(), start.sentences, start.tokens
     tell = report or (lambda _: None)
     tell(start)
-    for batch in islice(batches(model, texts, positions, seed), skip, None):
+    for batch in islice(batches(model, texts, positions, seed, most), skip, None):
         yield batch
         done += len(batch.tokens)
         counted += len(batch.rows)
         tell(replace(start, sentences=done, tokens=counted, seconds=time.monotonic() - begun))
 
 
-_Drawn = tuple[int, Tokens, int]  # the text's number, its tokens, the token drawn
+class _Drawn(NamedTuple):
+    number: int  # of the text
+    tokens: Tokens
+    place: int  # the token drawn
+    answers: tuple[int, ...]  # for each token what is to be predicted there, or −1
 
 
 def _drawn(model: Model, number: int, text: str, positions: Positions, seed: int) -> _Drawn:
@@ -120,10 +126,12 @@ def _drawn(model: Model, number: int, text: str, positions: Positions, seed: int
     chance = random.Random(f"{seed} {number}")  # noqa: S311 - the paper's random position, repeatable
     if model.kind == "causal":
         place = chance.randrange(len(tokens))
-        return number, _upto(tokens, place) if positions == "one" else tokens, place
+        answers = (*tokens.ids[1:], -1)
+        return _Drawn(number, _upto(tokens, place) if positions == "one" else tokens, place, answers)
     place = chance.choice(range(len(tokens)) if positions == "one" else _of_words(tokens))
     ids = (*tokens.ids[:place], model.tokenizer.mask_token_id, *tokens.ids[place + 1 :])
-    return number, replace(tokens, ids=ids), place
+    answers = tuple(token if at == place else -1 for at, token in enumerate(tokens.ids))
+    return _Drawn(number, replace(tokens, ids=ids), place, answers)
 
 
 def _upto(tokens: Tokens, place: int) -> Tokens:
@@ -135,10 +143,10 @@ def _of_words(tokens: Tokens) -> list[int]:
     return [position for position, special in enumerate(tokens.special) if not special] or list(range(len(tokens)))
 
 
-def _packed(drawn: Sequence[_Drawn], positions: Positions) -> Iterator[Batch]:
+def _packed(drawn: Sequence[_Drawn], positions: Positions, most: int) -> Iterator[Batch]:
     batch: list[_Drawn] = []
     for item in drawn:
-        if batch and len(item[1]) * (len(batch) + 1) > BATCH:
+        if batch and len(item.tokens) * (len(batch) + 1) > most:
             yield _batch(batch, positions)
             batch = []
         batch.append(item)
@@ -148,9 +156,8 @@ def _packed(drawn: Sequence[_Drawn], positions: Positions) -> Iterator[Batch]:
 
 def _batch(drawn: Sequence[_Drawn], positions: Positions) -> Batch:
     counted = [
-        (row, position, number)
-        for row, (number, tokens, place) in enumerate(drawn)
-        for position in ([place] if positions == "one" else range(len(tokens)))
+        (row, position, item.number, item.answers[position])
+        for row, item in enumerate(drawn)
+        for position in ([item.place] if positions == "one" else range(len(item.tokens)))
     ]
-    rows, places, numbers = torch.tensor(counted).T.contiguous()
-    return Batch(tuple(tokens for _, tokens, _ in drawn), rows, places, numbers)
+    return Batch(tuple(item.tokens for item in drawn), *torch.tensor(counted).T.contiguous())

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from lens.execution._generate import MAX_NEW_TOKENS, generate, generation
 from lens.execution._interpreter import apply_cast, execute, outcome
 from lens.execution._maps import maps_for
-from lens.execution._run import run
+from lens.execution._planned import as_model
+from lens.execution._run import prepared, run
+from lens.execution._trie import Trie, finals, trie
 
-__all__ = ["apply_cast", "execute", "maps_for", "outcome", "run"]
+__all__ = [
+    "MAX_NEW_TOKENS",
+    "Trie",
+    "apply_cast",
+    "as_model",
+    "execute",
+    "finals",
+    "generate",
+    "generation",
+    "maps_for",
+    "outcome",
+    "prepared",
+    "run",
+    "trie",
+]

@@ -10,24 +10,26 @@ from torch import Tensor
 
 from lens.casts import Maps, cast_named
 from lens.errors import MapsError
-from lens.models import Recording
+from lens.models import Recording, Replay
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
-__all__ = ["apply_cast", "execute", "outcome"]
+__all__ = ["apply_cast", "execute", "outcome", "step"]
 
 
-def execute(
-    recording: Recording, plan: Plan, *, maps: Maps | None = None, stream: Tensor | None = None
-) -> list[Tensor]:
-    """Carry `plan` out from `stream` (batch, positions, width), by default the recorded embeddings.
+def execute(recording: Replay, plan: Plan, *, maps: Maps | None = None, stream: Tensor | None = None) -> list[Tensor]:
+    """Carry `plan` out from `stream` (batch, positions, width), by default the embeddings of a Recording.
 
     Returns stages + 1 streams: the start, then after each stage. Each block gets the side inputs (mask, rotary,
     positions) that it was recorded with, wherever it stands in the plan.
     """
     with torch.no_grad():
-        streams = [recording.streams[0] if stream is None else stream]
+        if stream is None:
+            if not isinstance(recording, Recording):
+                raise TypeError("a Replay holds no stream to start from: give one")
+            stream = recording.streams[0]
+        streams = [stream]
         for stage in plan.check(recording.model.n_blocks).stages:
-            streams.append(_stage(recording, stage, streams[-1], maps))
+            streams.append(step(recording, stage, streams[-1], maps))
     return streams
 
 
@@ -52,7 +54,8 @@ def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps |
     return kind.apply(stream.float(), **maps.tensors(cast, source, target)).to(stream.dtype)
 
 
-def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
+def step(recording: Replay, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
+    """The stream (batch, positions, width) after one stage."""
     match stage:
         case Blocks():
             return _blocks(recording, stage, stream, maps)
@@ -61,7 +64,7 @@ def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None
         case Group(stages, times):
             for _ in range(times):
                 for inner in stages:
-                    stream = _stage(recording, inner, stream, maps)
+                    stream = step(recording, inner, stream, maps)
             return stream
         case Parallel():
             for _ in range(stage.times):
@@ -69,7 +72,7 @@ def _stage(recording: Recording, stage: Stage, stream: Tensor, maps: Maps | None
             return stream
 
 
-def _blocks(recording: Recording, stage: Blocks, stream: Tensor, maps: Maps | None) -> Tensor:
+def _blocks(recording: Replay, stage: Blocks, stream: Tensor, maps: Maps | None) -> Tensor:
     for _ in range(stage.times):
         for block in stage.blocks:
             if stage.part is None:
@@ -93,10 +96,12 @@ def _linear(vectors: Tensor, matrix: Tensor) -> Tensor:
     return (vectors.float() @ matrix.to(vectors.device).T).to(vectors.dtype)
 
 
-def _parallel(recording: Recording, stage: Parallel, stream: Tensor, maps: Maps | None) -> Tensor:
+def _parallel(recording: Replay, stage: Parallel, stream: Tensor, maps: Maps | None) -> Tensor:
     """Mean of the branches' outputs, or the stream plus the sum of their updates ("Layers as Painters", section 2)."""
     branches = stage.branches
+    if len(branches) == 1 and stage.scale == 1:
+        return step(recording, branches[0], stream, maps)  # to the last digit: a mean of one is that one
     updates = torch.zeros_like(stream)
     for branch in branches:
-        updates += _stage(recording, branch, stream, maps) - stream
-    return stream + (updates if stage.combine == "sum" else updates / len(branches))
+        updates += step(recording, branch, stream, maps) - stream
+    return stream + (updates if stage.combine == "sum" else updates * stage.scale / len(branches))

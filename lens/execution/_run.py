@@ -9,7 +9,7 @@ from lens.models import Model
 from lens.numerics import Run
 from lens.plans import Blocks, Jump, Plan, Stage
 
-__all__ = ["run"]
+__all__ = ["prepared", "run"]
 
 
 def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) -> Run:
@@ -19,11 +19,8 @@ def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) 
     (positions, vocabulary), its `streams` one (positions, width) per stage and one before the first.
     PlanError points at a mistake in the plan; TextError and MapsError say what else is amiss.
     """
-    plan = Plan.parse(plan) if isinstance(plan, str) else plan
-    plan.check(model.n_blocks)
+    plan, maps = prepared(model, plan, maps)
     tokens = model.encode(text)
-    if maps is not None or any(map(_needs_maps, plan.walk())):
-        maps = maps_for(model, maps)
     streams = execute(model.record(tokens), plan, maps=maps)
     return Run(
         model=model.name,
@@ -34,6 +31,15 @@ def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) 
         logits=model.unembed(streams[-1])[0],
         streams=tuple(stream[0] for stream in streams),
     )
+
+
+def prepared(model: Model, plan: str | Plan, maps: Maps | None) -> tuple[Plan, Maps | None]:
+    """The plan, if it fits the model, and the maps, where it needs some."""
+    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    plan.check(model.n_blocks)
+    if maps is not None or any(map(_needs_maps, plan.walk())):
+        maps = maps_for(model, maps)
+    return plan, maps
 
 
 def _needs_maps(stage: Stage) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from lens.errors import ModelError
 from lens.models._anatomy import Anatomy
 from lens.models._batch import batch
 from lens.models._context import context_of
+from lens.models._divert import Onward, diverted
 from lens.models._family import Kind
 from lens.models._find import proven
 from lens.models._fingerprint import fingerprint
@@ -25,6 +27,7 @@ from lens.models._once import Once
 from lens.models._parts import Span, spans_of
 from lens.models._proof import prove_part
 from lens.models._recording import Recording, passages, run, run_without_head
+from lens.models._slots import slot_cache
 from lens.models._source import Source, resolve
 from lens.models._text import Tokens, tokenize
 
@@ -96,6 +99,7 @@ class Model:
         self._config = config
         self._proven = Once(self._prove)
         self._fingerprint = Once(lambda: fingerprint(self.hf))
+        self._extras = Once(lambda: run(self.hf, self.anatomy, self._sample(self.hf)).extras)
         self._spans: dict[str, Once[tuple[tuple[Span, ...], ...]]] = {}
         self._label = Once(lambda: labeller(self.tokenizer))
 
@@ -211,7 +215,7 @@ class Model:
                 calls, streams, logits = done.calls, done.streams, done.logits
             else:
                 (calls, streams), logits = run_without_head(hf, anatomy, inputs), None
-        return Recording(self, inputs["input_ids"], inputs["attention_mask"], streams, calls, logits, heard)
+        return Recording(self, calls, inputs["input_ids"], inputs["attention_mask"], streams, logits, heard)
 
     def spans(self, part: str) -> tuple[tuple[Span, ...], ...]:
         """For each block the modules that make up `part`, proved at first use; ModelError where there is none."""
@@ -223,6 +227,24 @@ class Model:
         """Logits (…, V) of a stream (…, d) at boundary L, exactly as the model computes them."""
         with torch.no_grad():
             return self.anatomy.unembed(stream)
+
+    def wait(self) -> None:
+        """Until what was asked of the device is done: a GPU works behind the caller's back."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    @contextmanager
+    def diverted(self, onward: Onward) -> Iterator[None]:
+        """While this lasts, the model's own forward hands its blocks' calls and the first stream (B, T, d) to `onward`,
+        and goes on with what it returns; no block runs but those that `onward` runs.
+        """
+        anatomy = self.anatomy
+        with self.lock, diverted(anatomy.blocks, self.n_blocks, self._extras(), onward):
+            yield
+
+    def slots(self, applications: int) -> Any:
+        """A `Cache` of Hugging Face for plans that run blocks so many times; None for a masked model."""
+        return slot_cache(self.config, applications) if self.kind == "causal" else None
 
     def _prove(self) -> tuple[Any, Anatomy]:
         hf = self._in_memory

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lens.models._model import Model
 
-__all__ = ["Passage", "Recording", "Run", "passages", "run", "run_without_head"]
+__all__ = ["Passage", "Recording", "Replay", "Run", "passages", "run", "run_without_head"]
 
 Passage = tuple[str, int, int]  # a part, the block, and the number of the span in it
 
@@ -33,24 +33,15 @@ class Run:
     calls: tuple[Call, ...]
     streams: tuple[Tensor, ...]
     logits: Tensor
+    extras: int | None  # what a block's output holds beside the stream, if it is a tuple
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One plain forward of the unmodified model over a batch."""
+class Replay:
+    """The calls of a model's blocks, each to be carried out again on any stream."""
 
     model: Model
-    ids: Tensor = field(repr=False)  # (B, T) int64
-    attention_mask: Tensor = field(repr=False)  # (B, T) int64, 0 at padding
-    streams: tuple[Tensor, ...] = field(repr=False)  # L+1 of (B, T, d): the stream at boundary 0 … L
     calls: tuple[Call, ...] = field(repr=False)
-    head: Tensor | None = field(repr=False)  # (B, T, V), what the model's own head said, if it was asked
-    parts: Mapping[Passage, tuple[Tensor, Tensor]] = field(repr=False)  # inputs and outputs (B, T, d) of parts
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """The model's own output (B, T, V); from the last stream, where the forward went without the head."""
-        return self.model.unembed(self.streams[-1]) if self.head is None else self.head
 
     def run_block(self, block: int, stream: Tensor) -> Tensor:
         """Carry out one block, with the side inputs it was recorded with, on a stream (B, T, d)."""
@@ -69,11 +60,34 @@ class Recording:
             return self.run_block(block, stream)
 
 
+@dataclass(frozen=True)
+class Recording(Replay):
+    """One plain forward of the unmodified model over a batch."""
+
+    ids: Tensor = field(repr=False)  # (B, T) int64
+    attention_mask: Tensor = field(repr=False)  # (B, T) int64, 0 at padding
+    streams: tuple[Tensor, ...] = field(repr=False)  # L+1 of (B, T, d): the stream at boundary 0 … L
+    head: Tensor | None = field(repr=False)  # (B, T, V), what the model's own head said, if it was asked
+    parts: Mapping[Passage, tuple[Tensor, Tensor]] = field(repr=False)  # inputs and outputs (B, T, d) of parts
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The model's own output (B, T, V); from the last stream, where the forward went without the head."""
+        return self.model.unembed(self.streams[-1]) if self.head is None else self.head
+
+
 def run(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> Run:
     """One forward of the model as it is, with each call of a block noted; no hook outlives it."""
-    with _noting(anatomy) as (calls, streams), torch.no_grad():
+    extras: list[int | None] = []
+
+    def after(_module: nn.Module, _args: Any, output: Any) -> None:
+        extras[:] = [len(output) - 1 if isinstance(output, (tuple, list)) else None]
+
+    with _noting(anatomy) as (calls, streams), ExitStack() as hooks, torch.no_grad():
+        for block in anatomy.blocks:
+            hooks.callback(block.register_forward_hook(after).remove)
         logits = hf(**inputs, **_plainly(hf), return_dict=True).logits
-    return Run(tuple(calls), _together(streams), logits.to(streams[0].device) if streams else logits)
+    return Run(tuple(calls), _together(streams), logits.to(streams[0].device) if streams else logits, *extras or [None])
 
 
 def run_without_head(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> tuple[tuple[Call, ...], Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Comparison", "Scores", "compare", "score", "top_k"]
+__all__ = ["Comparison", "Reference", "Scores", "compare", "judge", "score", "top_k"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +81,49 @@ def compare(logits: Tensor, reference: Tensor, log_q: Tensor | None = None) -> C
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The model's own distributions at N tokens, made ready for comparing many others with them."""
+
+    log: Tensor  # (N, V) float32, log-softmax
+    probability: Tensor  # (N, V)
+    top: Tensor  # (N,) int64
+
+    @classmethod
+    def of(cls, logits: Tensor) -> Reference:
+        """From the model's own logits (N, V)."""
+        log = torch.log_softmax(logits.float(), -1)
+        return cls(log, log.exp(), logits.argmax(-1))
+
+
+def judge(logits: Tensor, reference: Reference, answers: Tensor) -> Tensor:
+    """(N, 3) float64 of predictions `logits` (N, V): loss −ln p(answer), KL(model ‖ prediction), both in nats, and 1
+    where the top-1 is the model's. `answers` (N,) are the text's own tokens; the loss is NaN where that is −1.
+
+    KL is Σ q (ln q − z) + ln Σ e^z: one pass over the vocabulary fewer than with the log-softmax of z.
+    """
+    logits, answers = logits.float(), answers.to(logits.device)
+    norm = torch.logsumexp(logits, -1)
+    kl = _expectation_of(reference.probability, reference.log - logits) + norm
+    loss = norm - logits.gather(-1, answers.clamp_min(0)[:, None])[:, 0]
+    agrees = logits.argmax(-1) == reference.top
+    loss = torch.where(answers >= 0, loss, torch.nan)
+    return torch.stack([loss, kl.clamp_min(0), agrees.to(kl)], -1).double()
+
+
 def _expectation(weights: Tensor, values: Tensor) -> Tensor:
+    """Entropy and KL, which are never negative; float32 sums may be, by 1e-7; NaN stays."""
+    return _expectation_of(weights, values).clamp_min(0)
+
+
+def _expectation_of(weights: Tensor, values: Tensor) -> Tensor:
     """Σ weights · values over the vocabulary; a token of weight 0 adds nothing, even if its value is infinite."""
     sums: Tensor = torch.linalg.vecdot(weights, values)
     undefined = sums.isnan()
     if undefined.any():
         weights, values = weights[undefined], values[undefined]
         sums[undefined] = torch.where(weights == 0, weights, weights * values).sum(-1)
-    return sums.clamp_min(0)  # entropy and KL are never negative; float32 sums may be, by 1e-7; NaN stays
+    return sums
 
 
 def _rank(logits: Tensor, token: Tensor) -> Tensor:

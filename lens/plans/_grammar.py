@@ -3,7 +3,7 @@
 plan     := stage (" " stage)*
 stage    := blocks | parallel | jump | group
 blocks   := b ["~" part] ["x" n]  |  b "-" b ["~" part]
-parallel := "[" item ("|" item)* "]" ["+"] ["x" n]
+parallel := "[" item ("|" item)* "]" ["+" | "*" decimal] ["x" n]
 item     := blocks | jump | group
 jump     := cast "(" source ">" target ")"
 group    := "(" plan ")" ["x" n]
@@ -44,6 +44,7 @@ T = TypeVar("T")
 _ASCII = MappingProxyType(str.maketrans("–−×→", "--x>"))
 
 _NUMBER = re.compile("[0-9]+")
+_DECIMAL = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
 _WORD = re.compile(r"[^\W\d]\w*")
 _PART = re.compile(r"[A-Za-z_]+?(?=x[0-9]|[^A-Za-z_]|\Z)")  # stops before the x of 9~attnx2
 _SPACES = re.compile(" +")
@@ -54,7 +55,7 @@ _HINTS = MappingProxyType(
         ",": "separate stages with a space, and branches with |",
         "-": "a range is two block numbers without spaces, as in 0-3",
         ":": "write a range with -, as in 0-3",
-        "*": "write a repeat with x, as in 6x4",
+        "*": "write a repeat with x, as in 6x4; * scales a mean, right after ], as in [4-7]*1.5",
         "~": "one part comes right after its block and before any x, as in 9~attn",
         "+": "it comes right after ] and before any x, as in [4|6]+",
         "|": "it separates branches inside [ ], as in [4|6]",
@@ -192,8 +193,19 @@ class _Parser(_Cursor):
         start = self.at
         items = self.bracketed(self.items, "]", "separate branches with |, as in [4|6]")
         combine: Literal["mean", "sum"] = "sum" if self.skip("+") else "mean"
+        scale = self.scale()
         times = self.times()
-        return self.placed(start, lambda: Parallel(items, combine, times))
+        return self.placed(start, lambda: Parallel(items, combine, times, scale))
+
+    def scale(self) -> float:
+        """The number after *, or 1."""
+        start = self.at
+        if not self.skip("*"):
+            return 1.0
+        written = self.take(_DECIMAL)
+        if not written:
+            raise self.error("a number is missing after *: a scaled mean is written [4-7]*1.5", start)
+        return float(written)
 
     def items(self) -> tuple[Branch, ...]:
         """Branches with bars between."""

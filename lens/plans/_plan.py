@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lens.errors import PlanError
 from lens.plans import _grammar, _json
-from lens.plans._stages import Blocks, Stage, require_members, require_steps, walk
+from lens.plans._stages import Blocks, Stage, flattened, require_members, require_steps, walk
 
 __all__ = ["Plan"]
 
@@ -69,6 +69,14 @@ class Plan:
     def walk(self) -> Iterator[Stage]:
         """Each stage, then the stages and branches inside it, as they are written; a repeat is met once."""
         return walk(self.stages)
+
+    @property
+    def flat(self) -> tuple[Stage, ...]:
+        """What runs one after the other, ranges, repeats and groups taken apart: single blocks, jumps, parallel stages.
+
+        Plans with equal `flat` do the same, and plans whose `flat` begin alike share that beginning.
+        """
+        return tuple(flattened(self.stages))
 
     @property
     def steps(self) -> int:

@@ -14,6 +14,7 @@ from lens.errors import PlanError
 __all__ = [
     "BRANCH_IS",
     "MAX_APPLICATIONS",
+    "MAX_DECIMALS",
     "MAX_DIGITS",
     "MAX_NESTING",
     "PARTS",
@@ -23,6 +24,7 @@ __all__ = [
     "Jump",
     "Parallel",
     "Stage",
+    "flattened",
     "require_bounds",
     "require_members",
     "require_part",
@@ -38,6 +40,8 @@ MAX_APPLICATIONS = 4096
 MAX_NESTING = 16
 # Room for every count worth running, while int() and the sums stay instant.
 MAX_DIGITS = 9
+MAX_SCALE = 1000
+MAX_DECIMALS = 4
 
 BRANCH_IS = (
     "a branch is a block, a range, a jump or a group; to run a parallel stage in a branch, group it: [([4|5] 6)|7]"
@@ -166,15 +170,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """Branches that all start from the same stream, joined, `times` over: `[4-7]`, `[4|6]+`, `[4-7]x3`.
+    """Branches that all start from the same stream, joined, `times` over: `[4-7]`, `[4|6]+`, `[4-7]*2`, `[4-7]x3`.
 
     A range gives one branch per block; a Group is one branch run in sequence. With branches f_1 … f_M, "mean" is
-    h ← (1/M) Σ f_i(h) and "sum" is h ← h + Σ (f_i(h) − h). Raises PlanError if there is no branch or too many.
+    h ← h + (scale/M) Σ (f_i(h) − h), for scale 1 the mean of the outputs, and "sum" is h ← h + Σ (f_i(h) − h).
+    Raises PlanError if there is no branch or too many, or for a scale that is none.
     """
 
     items: tuple[Branch, ...]
     combine: Literal["mean", "sum"] = "mean"
     times: int = 1
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         require_members(
@@ -182,17 +188,23 @@ class Parallel:
         )
         if self.combine not in ("mean", "sum"):
             raise PlanError(f"combine is {reprlib.repr(self.combine)}: branches are joined by 'mean' or 'sum'")
+        require_scale(self.scale, self.combine)
         require_times(self.times)
         require_bounds(self)
 
     def __str__(self) -> str:
-        plus = "+" if self.combine == "sum" else ""
-        return f"[{'|'.join(map(str, self.items))}]{plus}{_repeat(self.times)}"
+        joined = "+" if self.combine == "sum" else "" if self.scale == 1 else f"*{_decimal(self.scale)}"
+        return f"[{'|'.join(map(str, self.items))}]{joined}{_repeat(self.times)}"
 
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Every branch, ranges taken apart: single-block Blocks, Jumps and Groups."""
         return tuple(branch for item in self.items for branch in _branches(item))
+
+    @property
+    def once(self) -> Parallel:
+        """This stage without its loop, its ranges taken apart."""
+        return Parallel(self.branches, self.combine, 1, self.scale)
 
     @property
     def nesting(self) -> int:
@@ -229,6 +241,22 @@ def walk(stages: tuple[Stage, ...]) -> Iterator[Stage]:
             yield from walk(stage.items)
 
 
+def flattened(stages: tuple[Stage, ...]) -> Iterator[Stage]:
+    """Single blocks, jumps and single parallel stages, in the order in which they run."""
+    for stage in stages:
+        if isinstance(stage, Jump):
+            yield stage
+        elif isinstance(stage, Group):
+            yield from tuple(flattened(stage.stages)) * stage.times
+        elif isinstance(stage, Blocks):
+            for _ in range(stage.times):
+                yield from (Blocks(block, block, stage.part) for block in stage.blocks)
+        elif len(stage.branches) == 1 and stage.scale == 1:  # the mean and the sum of one are that one
+            yield from tuple(flattened(stage.branches)) * stage.times
+        else:
+            yield from (stage.once,) * stage.times
+
+
 def require_number(name: str, value: object) -> None:
     """Refuse what is not a whole number from 0 to 999,999,999."""
     if type(value) is not int:  # a bool is an int too, and never meant
@@ -244,6 +272,17 @@ def require_times(times: int) -> None:
     require_number("times", times)
     if times < 1:
         raise PlanError("x0 would run nothing: a count is at least 1; to run nothing, leave the stage out")
+
+
+def require_scale(scale: object, combine: str) -> None:
+    """Refuse what cannot scale a mean, or be written and read again with MAX_DECIMALS decimals."""
+    if type(scale) not in (int, float) or not 0 < scale <= MAX_SCALE or round(scale, MAX_DECIMALS) != scale:  # type: ignore[operator, call-overload]
+        raise PlanError(
+            f"a mean is scaled by a number above 0, at most {MAX_SCALE}, with at most {MAX_DECIMALS} decimals, "
+            f"as in [4-7]*1.5; {reprlib.repr(scale)} is none"
+        )
+    if combine == "sum" and scale != 1:
+        raise PlanError("a sum is not scaled: [4|6]+ is [4|6]*2, so write the mean and its scale")
 
 
 def require_part(part: object) -> None:
@@ -283,6 +322,10 @@ def _branches(item: Branch) -> tuple[Branch, ...]:
     if not isinstance(item, Blocks):
         return (item,)
     return tuple(Blocks(block, block, item.part, item.times) for block in item.blocks)
+
+
+def _decimal(number: float) -> str:
+    return f"{number:.{MAX_DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _repeat(times: int) -> str:

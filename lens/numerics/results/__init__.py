@@ -6,23 +6,29 @@ from lens.numerics.results._composition import Composition
 from lens.numerics.results._curves import METRICS, Curves
 from lens.numerics.results._early_exit import EarlyExit, ExitTimes, Saving
 from lens.numerics.results._estimate import Estimate, jackknife, ratio
+from lens.numerics.results._generation import Ended, Generation
 from lens.numerics.results._r2 import R2, VARIANTS
 from lens.numerics.results._reading import Reading
 from lens.numerics.results._run import Run
+from lens.numerics.results._sweep import SWEEP_METRICS, Sweep
 from lens.numerics.results._transfer import Transfer
 
 __all__ = [
     "METRICS",
     "R2",
+    "SWEEP_METRICS",
     "VARIANTS",
     "Composition",
     "Curves",
     "EarlyExit",
+    "Ended",
     "Estimate",
     "ExitTimes",
+    "Generation",
     "Reading",
     "Run",
     "Saving",
+    "Sweep",
     "Transfer",
     "jackknife",
     "ratio",

@@ -35,8 +35,11 @@ def groups(depth: int) -> st.SearchStrategy[Group]:
 
 def parallels(depth: int) -> st.SearchStrategy[Parallel]:
     branch = st.one_of(blocks, jumps, groups(depth - 1)) if depth > 1 else st.one_of(blocks, jumps)
-    return st.builds(
-        Parallel, st.lists(branch, min_size=1, max_size=3).map(tuple), st.sampled_from(["mean", "sum"]), times
+    items = st.lists(branch, min_size=1, max_size=3).map(tuple)
+    scales = st.integers(1, 10**7).map(lambda number: number / 10**4)
+    return st.one_of(
+        st.builds(Parallel, items, st.sampled_from(["mean", "sum"]), times),
+        st.builds(lambda given, count, scale: Parallel(given, "mean", count, scale), items, times, scales),
     )
 
 

@@ -55,7 +55,10 @@ MISTAKES = [
     ("0-3 «skip» 8", f"'skip' {NOT_STAGE}"),
     ("6x«»", "a count is missing after x: a repeat is written 6x4"),
     ("6«x0»", "x0 would run nothing: a count is at least 1; to run nothing, leave the stage out"),
-    ("6«*»4", "'*' cannot be here: write a repeat with x, as in 6x4"),
+    (
+        "6«*»4",
+        "'*' cannot be here: write a repeat with x, as in 6x4; * scales a mean, right after ], as in [4-7]*1.5",
+    ),
     ("4«:»7", "':' cannot be here: write a range with -, as in 0-3"),
     ("[4 «6»]", "'6' cannot be here: separate branches with |, as in [4|6]"),
     ("[«]»", MISSING_BRANCH),

@@ -1,0 +1,86 @@
+"""Keys and values of a plan: one slot for each time that a block runs."""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import cache
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["slot_cache"]
+
+
+def slot_cache(config: Any, applications: int) -> Any:
+    """A cache for a plan in which blocks run `applications` times.
+
+    A block that runs twice has two pasts, and a block on one branch knows nothing of another's: each (stage, branch,
+    loop) keeps keys and values of its own, which is what the same plan without a cache computes. Slots are taken in the
+    order in which the plan runs, the same at every token.
+    """
+    return _slots()(config, applications)
+
+
+@cache
+def _slots() -> Any:
+    from transformers import DynamicCache
+
+    class SlotCache(DynamicCache):
+        """`layers` are the slots; a kind of layer (full or sliding attention) is known by the block's number."""
+
+        def __init__(self, config: Any, applications: int) -> None:
+            super().__init__(config=config)
+            self._kinds: list[Any] = self.layers
+            self.layers: list[Any] = []
+            self.layer_class_to_replicate = None
+            self._applications = applications
+            self._updates = 0
+            self.seen = 0
+
+        def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any) -> Any:
+            """Add the keys and values of the next application of a block."""
+            slot = self._updates % self._applications
+            self._updates += 1
+            if slot == len(self.layers):
+                self.layers.append(copy(self._kinds[layer_idx]))
+            return self.layers[slot].update(key_states, value_states, *args, **kwargs)
+
+        def get_seq_length(self, layer_idx: int = 0) -> int:
+            """How many tokens the plan has read."""
+            return self.seen
+
+        def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
+            """Length and offset of the keys that a block of that kind has."""
+            like = self._kinds[layer_idx]
+            for layer in self.layers:
+                if type(layer) is type(like):
+                    sizes: tuple[int, int] = layer.get_mask_sizes(query_length)
+                    return sizes
+            return self.seen + query_length, 0
+
+        @property
+        def is_sliding(self) -> list[bool]:
+            """For each block whether it looks back over a window only."""
+            return [getattr(kind, "is_sliding", False) for kind in self._kinds]
+
+        @property
+        def is_linear(self) -> list[bool]:
+            """No block with a recurrent state comes this far."""
+            return [False] * len(self._kinds)
+
+        @property
+        def is_dummy(self) -> list[bool]:
+            """Every block keeps what it has seen."""
+            return [False] * len(self._kinds)
+
+        def crop(self, tokens_to_remove: int) -> None:
+            """Forget the last tokens."""
+            super().crop(tokens_to_remove)
+            self.seen -= tokens_to_remove
+
+        def reset(self) -> None:
+            """Forget everything."""
+            self.layers.clear()
+            self._updates = self.seen = 0
+
+    return SlotCache
