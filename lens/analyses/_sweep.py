@@ -23,7 +23,7 @@ from lens.models import Model
 from lens.numerics import Estimate, Reference, Sweep, judge, ratio
 from lens.plans import Plan
 
-__all__ = ["MAX_PLANS", "Plans", "sweep", "sweeping"]
+__all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep", "sweeping"]
 
 MAX_PLANS = 20_000
 MEMORY = 256 * 2**20  # bytes of streams alive at once
@@ -99,7 +99,7 @@ def sweeping(
     for batch in stepwise(model, texts, positions, seed, progress, start, most=most):
         recording = model.record(batch.tokens, head=False)
         place = np.zeros(len(batch.rows), int) if binned is None else binned(batch, batch.answers).numpy()
-        judged = _judge(model, batch, batch.take(recording.streams[-1]))
+        judged = judging(model, batch, batch.take(recording.streams[-1]))
         sums.add(batch, place, judged(batch.take(recording.streams[-1])))
         for numbers, stream in finals(recording, root, maps=maps):
             sums.add_plans(numbers, batch, place, judged(batch.take(stream)))
@@ -129,21 +129,18 @@ class _Sums:
         at = batch.sentences.numpy(), place
         np.add.at(self.counts, at, 1)
         np.add.at(self.told, at, (batch.answers >= 0).numpy())
-        np.add.at(self.full, at, _told(batch, own)[:, 0])
+        np.add.at(self.full, at, own[:, 0])
 
     def add_plans(self, numbers: list[int], batch: Batch, place: NDArray[np.int64], found: NDArray[np.float64]) -> None:
         """Add what a plan does."""
         for number in numbers:
-            np.add.at(self.plans[:, number], (batch.sentences.numpy(), place), _told(batch, found))
+            np.add.at(self.plans[:, number], (batch.sentences.numpy(), place), found)
 
 
-def _told(batch: Batch, found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the text has no answer there is no loss, which adds nothing; any other NaN stays to be seen."""
-    return np.where((batch.answers.numpy() < 0)[:, None] & np.array([True, False, False]), 0, found)
-
-
-def _judge(model: Model, batch: Batch, own: Tensor) -> Callable[[Tensor], NDArray[np.float64]]:
-    """Compares vectors (N, width) with the model's own: (N, 3) loss, KL, agreement."""
+def judging(model: Model, batch: Batch, own: Tensor) -> Callable[[Tensor], NDArray[np.float64]]:
+    """A function that compares vectors (N, width) with the model's own: (N, 3) loss, KL, agreement; no loss where the
+    text has no answer, which adds nothing, while any other NaN stays to be seen.
+    """
     size = chunk(model)
     answers = batch.answers.to(own.device)
     kept = Reference.of(model.unembed(own)) if len(own) <= size else None
@@ -153,7 +150,9 @@ def _judge(model: Model, batch: Batch, own: Tensor) -> Callable[[Tensor], NDArra
         found = [
             judge(model.unembed(part), kept or Reference.of(model.unembed(ref)), told) for ref, part, told in parts
         ]
-        return torch.cat(found).cpu().numpy()
+        numbers: NDArray[np.float64] = torch.cat(found).cpu().numpy()
+        numbers[batch.answers.numpy() < 0, 0] = 0
+        return numbers
 
     return judged
 

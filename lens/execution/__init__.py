@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lens.execution._alike import alike
+from lens.execution._export import save_checkpoint, to_mergekit
 from lens.execution._generate import MAX_NEW_TOKENS, generate, generation
 from lens.execution._interpreter import apply_cast, execute, outcome
 from lens.execution._maps import maps_for
@@ -12,6 +14,7 @@ from lens.execution._trie import Trie, finals, trie
 __all__ = [
     "MAX_NEW_TOKENS",
     "Trie",
+    "alike",
     "apply_cast",
     "as_model",
     "execute",
@@ -22,5 +25,7 @@ __all__ = [
     "outcome",
     "prepared",
     "run",
+    "save_checkpoint",
+    "to_mergekit",
     "trie",
 ]

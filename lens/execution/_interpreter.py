@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lens.casts import Maps, cast_named
 from lens.errors import MapsError
+from lens.execution._alike import alike, faster, together
 from lens.models import Recording, Replay
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
@@ -101,7 +102,11 @@ def _parallel(recording: Replay, stage: Parallel, stream: Tensor, maps: Maps | N
     branches = stage.branches
     if len(branches) == 1 and stage.scale == 1:
         return step(recording, branches[0], stream, maps)  # to the last digit: a mean of one is that one
-    updates = torch.zeros_like(stream)
-    for branch in branches:
-        updates += step(recording, branch, stream, maps) - stream
+    blocks = alike(recording, stage) if recording.batched else None
+    if blocks and (recording.batched != "auto" or faster(recording, blocks, stream)):
+        updates = (together(recording, blocks, stream) - stream).sum(0)
+    else:
+        updates = torch.zeros_like(stream)
+        for branch in branches:
+            updates += step(recording, branch, stream, maps) - stream
     return stream + (updates if stage.combine == "sum" else updates * stage.scale / len(branches))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from lens.casts import Maps, cast_named
 from lens.execution._interpreter import execute
 from lens.execution._maps import maps_for
@@ -12,16 +15,21 @@ from lens.plans import Blocks, Jump, Plan, Stage
 __all__ = ["prepared", "run"]
 
 
-def run(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None) -> Run:
+def run(
+    model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, batched: bool | Literal["auto"] = False
+) -> Run:
     """Run `text` through `model` as `plan` says, and hand the model back as it was.
 
     `plan` is a `lens.Plan` or its text, such as "0-3 mat(4>8) 8-11". The result's `logits` are
     (positions, vocabulary), its `streams` one (positions, width) per stage and one before the first.
+    `batched` runs the blocks of a parallel stage that are alike as one call on their stacked weights (a copy): the same
+    to rounding, and `lens.latency` says how fast; "auto" does so where a race on this device is won. In turn, as by
+    default, every run is the same to the last bit.
     PlanError points at a mistake in the plan; TextError and MapsError say what else is amiss.
     """
     plan, maps = prepared(model, plan, maps)
     tokens = model.encode(text)
-    streams = execute(model.record(tokens), plan, maps=maps)
+    streams = execute(replace(model.record(tokens), batched=batched), plan, maps=maps)
     return Run(
         model=model.name,
         text=text,

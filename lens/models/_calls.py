@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,20 @@ class Call:
     kwargs: Mapping[str, Any]
     place: int | str  # of the stream: an index into args or a name in kwargs
 
-    def __call__(self, stream: Tensor) -> Tensor:
-        """The block's output (B, T, d) for another stream (B, T, d), all else as recorded."""
+    def __call__(
+        self, stream: Tensor, run: Callable[[tuple[Any, ...], Mapping[str, Any]], Any] | None = None
+    ) -> Tensor:
+        """The block's output (B, T, d) for another stream (B, T, d), all else as recorded.
+
+        `run(args, kwargs)` may stand in for calling the module.
+        """
+        args, kwargs = self.args, self.kwargs
         if isinstance(self.place, int):
-            args = (*self.args[: self.place], stream, *self.args[self.place + 1 :])
-            return stream_of(self.module(*args, **self.kwargs)).to(stream.device)
-        return stream_of(self.module(*self.args, **{**self.kwargs, self.place: stream})).to(stream.device)
+            args = (*args[: self.place], stream, *args[self.place + 1 :])
+        else:
+            kwargs = {**kwargs, self.place: stream}
+        output = self.module(*args, **kwargs) if run is None else run(args, kwargs)
+        return stream_of(output).to(stream.device)
 
 
 def stream_of(output: Any) -> Tensor:

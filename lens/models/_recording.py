@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,8 @@ class Replay:
 
     model: Model
     calls: tuple[Call, ...] = field(repr=False)
+    # whether alike blocks of a parallel stage run as one call: True, False, or "auto" where that is faster
+    batched: bool | Literal["auto"] = field(default=False, repr=False, kw_only=True)
 
     def run_block(self, block: int, stream: Tensor) -> Tensor:
         """Carry out one block, with the side inputs it was recorded with, on a stream (B, T, d)."""

@@ -7,10 +7,12 @@ from lens.numerics._residuals import GROUPS, Residuals
 from lens.numerics._scores import Comparison, Reference, Scores, compare, judge, score, top_k
 from lens.numerics._solve import Solution, affine, least_squares, reduced_rank
 from lens.numerics.results import (
+    COSINES,
     METRICS,
     R2,
     SWEEP_METRICS,
     VARIANTS,
+    Compared,
     Composition,
     Curves,
     EarlyExit,
@@ -18,6 +20,10 @@ from lens.numerics.results import (
     Estimate,
     ExitTimes,
     Generation,
+    Grid,
+    Latency,
+    LayerStats,
+    Massive,
     Reading,
     Run,
     Saving,
@@ -28,11 +34,13 @@ from lens.numerics.results import (
 )
 
 __all__ = [
+    "COSINES",
     "GROUPS",
     "METRICS",
     "R2",
     "SWEEP_METRICS",
     "VARIANTS",
+    "Compared",
     "Comparison",
     "Composition",
     "Curves",
@@ -41,6 +49,10 @@ __all__ = [
     "Estimate",
     "ExitTimes",
     "Generation",
+    "Grid",
+    "Latency",
+    "LayerStats",
+    "Massive",
     "Moments",
     "Pair",
     "Reading",

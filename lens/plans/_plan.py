@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lens.errors import PlanError
 from lens.plans import _grammar, _json
-from lens.plans._stages import Blocks, Stage, flattened, require_members, require_steps, walk
+from lens.plans._stages import Blocks, Stage, compacted, flattened, require_members, require_steps, walk
 
 __all__ = ["Plan"]
 
@@ -77,6 +77,19 @@ class Plan:
         Plans with equal `flat` do the same, and plans whose `flat` begin alike share that beginning.
         """
         return tuple(flattened(self.stages))
+
+    @property
+    def compact(self) -> Plan:
+        """The same plan as short as it can be said: neighbouring blocks as ranges, equal ones as repeats."""
+        return Plan(compacted(self.stages))
+
+    @property
+    def inversions(self) -> int:
+        """How many pairs of blocks run in another order than their own; Kendall's τ is 1 − 4 · inversions / (M (M − 1))
+        for an order of M blocks. What runs in parallel has no order.
+        """
+        order = [stage.first for stage in self.flat if isinstance(stage, Blocks)]
+        return sum(later < block for place, block in enumerate(order) for later in order[place + 1 :])
 
     @property
     def steps(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import UnionType
 from typing import ClassVar, Literal, TypeAlias
@@ -24,6 +24,7 @@ __all__ = [
     "Jump",
     "Parallel",
     "Stage",
+    "compacted",
     "flattened",
     "require_bounds",
     "require_members",
@@ -255,6 +256,52 @@ def flattened(stages: tuple[Stage, ...]) -> Iterator[Stage]:
             yield from tuple(flattened(stage.branches)) * stage.times
         else:
             yield from (stage.once,) * stage.times
+
+
+def compacted(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Single blocks that count up or down as a range, the same stage several times over as a repeat."""
+    return _folded(_folded(_singles(stages), _repeated), _ranged)
+
+
+def _folded(stages: Iterable[Stage], join: Callable[[Stage, Stage], Stage | None]) -> tuple[Stage, ...]:
+    """The stages, neighbours made one wherever `join` can."""
+    found: list[Stage] = []
+    for stage in stages:
+        joined = join(found[-1], stage) if found else None
+        if joined is None:
+            found.append(stage)
+        else:
+            found[-1] = joined
+    return tuple(found)
+
+
+def _singles(stages: tuple[Stage, ...]) -> Iterator[Stage]:
+    for stage in stages:
+        if isinstance(stage, Blocks) and stage.times == 1:
+            yield from (Blocks(block, block, stage.part) for block in stage.blocks)
+        else:
+            yield stage
+
+
+def _repeated(before: Stage, stage: Stage) -> Stage | None:
+    """The same twice as one that repeats."""
+    if isinstance(before, Parallel) and isinstance(stage, Parallel) and before.once == stage.once:
+        return Parallel(before.items, before.combine, before.times + stage.times, before.scale)
+    if isinstance(before, Blocks) and isinstance(stage, Blocks) and before.first == before.last:
+        same = (stage.first, stage.last, stage.part) == (before.first, before.last, before.part)
+        return Blocks(before.first, before.last, before.part, before.times + stage.times) if same else None
+    return None
+
+
+def _ranged(before: Stage, stage: Stage) -> Stage | None:
+    """A block that goes on as the range before it does."""
+    if not isinstance(before, Blocks) or not isinstance(stage, Blocks) or before.part != stage.part:
+        return None
+    if before.times > 1 or stage.times > 1 or stage.first != stage.last:
+        return None
+    turn = stage.first - before.last
+    straight = before.first == before.last or (before.last > before.first) == (turn > 0)
+    return Blocks(before.first, stage.last, before.part) if abs(turn) == 1 and straight else None
 
 
 def require_number(name: str, value: object) -> None:

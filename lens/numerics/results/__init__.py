@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from lens.numerics.results._compared import Compared
 from lens.numerics.results._composition import Composition
 from lens.numerics.results._curves import METRICS, Curves
 from lens.numerics.results._early_exit import EarlyExit, ExitTimes, Saving
 from lens.numerics.results._estimate import Estimate, jackknife, ratio
 from lens.numerics.results._generation import Ended, Generation
+from lens.numerics.results._grid import Grid
+from lens.numerics.results._latency import Latency
+from lens.numerics.results._layer_stats import COSINES, LayerStats, Massive
 from lens.numerics.results._r2 import R2, VARIANTS
 from lens.numerics.results._reading import Reading
 from lens.numerics.results._run import Run
@@ -14,10 +18,12 @@ from lens.numerics.results._sweep import SWEEP_METRICS, Sweep
 from lens.numerics.results._transfer import Transfer
 
 __all__ = [
+    "COSINES",
     "METRICS",
     "R2",
     "SWEEP_METRICS",
     "VARIANTS",
+    "Compared",
     "Composition",
     "Curves",
     "EarlyExit",
@@ -25,6 +31,10 @@ __all__ = [
     "Estimate",
     "ExitTimes",
     "Generation",
+    "Grid",
+    "Latency",
+    "LayerStats",
+    "Massive",
     "Reading",
     "Run",
     "Saving",

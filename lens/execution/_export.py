@@ -1,0 +1,95 @@
+"""A plan without parallel stages as a model that others can load: a mergekit file, or a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import json
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lens.errors import LensError, PlanError
+from lens.execution._planned import as_model
+from lens.models import Model
+from lens.plans import Blocks, Plan
+
+__all__ = ["save_checkpoint", "to_mergekit"]
+
+
+def to_mergekit(model: Model, plan: str | Plan, *, dtype: str = "float32") -> str:
+    """The plan as a YAML file for mergekit's `passthrough` merge: one slice for each run of neighbouring blocks.
+
+    Raises PlanError where the plan holds more than true blocks.
+    """
+    lines = ["# written by lens: " + str(plan), "merge_method: passthrough", f"dtype: {dtype}", "slices:"]
+    for first, last in _runs(_order(model, plan)):
+        lines += [
+            "  - sources:",
+            f"      - model: {_quoted(model.name)}",
+            f"        layer_range: [{first}, {last + 1}]",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def save_checkpoint(model: Model, plan: str | Plan, folder: str | Path) -> Path:
+    """Save the plan as a Hugging Face checkpoint, with the tokenizer, whose blocks are copies in the plan's order.
+
+    The saved model is read again and compared with the plan before it is left there, as some families choose a block's
+    mask by its place: then, and for a plan that holds more than true blocks, a LensError says so and nothing is left.
+    """
+    order, folder = _order(model, plan), Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise LensError(f"{folder} is not empty: give a new folder.")
+    family = model.anatomy.family
+    other = copy.deepcopy(model.hf)
+    parent, _, name = family.blocks.rpartition(".")
+    blocks = nn.ModuleList([copy.deepcopy(model.anatomy.blocks[block]) for block in order])
+    for place, block in enumerate(blocks):
+        for module in block.modules():
+            if isinstance(getattr(module, "layer_idx", None), int):
+                module.__dict__["layer_idx"] = place
+    setattr(other.get_submodule(parent), name, blocks)
+    config = other.config.get_text_config()
+    config.num_hidden_layers = len(order)
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[block] for block in order]
+    _check(model, other, as_model(model, plan))
+    other.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _check(model: Model, other: nn.Module, planned: nn.Module) -> None:
+    ids = torch.tensor([model.encode("The cat sat on the mat, and it purred.").ids], device=model.device)
+    with torch.no_grad():
+        saved, wanted = other(input_ids=ids).logits, planned(input_ids=ids).logits
+    if not torch.allclose(saved, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max())):
+        raise LensError(
+            f"A {model.config.model_type} model with its blocks in that order does not do what the plan does, as it "
+            "chooses masks or positions by a block's place. Use lens.as_model, which is right for every family."
+        )
+
+
+def _order(model: Model, plan: str | Plan) -> list[int]:
+    plan = (Plan.parse(plan) if isinstance(plan, str) else plan).check(model.n_blocks)
+    order = []
+    for stage in plan.flat:
+        if not isinstance(stage, Blocks) or stage.part is not None:
+            raise PlanError(f"{stage} cannot be exported: a checkpoint holds true blocks in a row, nothing else")
+        order.append(stage.first)
+    return order
+
+
+def _runs(order: list[int]) -> list[tuple[int, int]]:
+    """Neighbours that count up, as (first, last)."""
+    runs = []
+    for _, group in groupby(enumerate(order), lambda pair: pair[1] - pair[0]):
+        members = [block for _, block in group]
+        runs.append((members[0], members[-1]))
+    return runs
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name)  # a JSON string is a YAML string
