@@ -9,7 +9,7 @@ import numpy as np
 
 from lens.numerics import Curves, EarlyExit, Estimate
 
-__all__ = ["METRIC_TITLES", "curve_spec", "exit_spec"]
+__all__ = ["BAND", "METRIC_TITLES", "curve_spec", "exit_spec", "line"]
 
 METRIC_TITLES = {
     "precision": "Precision",
@@ -26,7 +26,7 @@ def curve_spec(result: Curves, metric: str, k: int, marker: int | None, note: st
     estimate: Estimate = getattr(result, metric)
     place = (..., 0, result.ks.index(k)) if share else (..., 0)
     found = estimate[place]
-    lines = [_line(method, method, found.value[m], found.error[m]) for m, method in enumerate(result.methods)]
+    lines = [line(method, method, found.value[m], found.error[m]) for m, method in enumerate(result.methods)]
     title = f"Precision@{k}" if share else METRIC_TITLES[metric].split(" (")[0]
     seen = f"{int(result.tokens.sum()):,} tokens of {result.sentences:,} held-out sentences. {BAND}"
     return {
@@ -51,9 +51,9 @@ def exit_spec(result: EarlyExit, lam: float, cast: str) -> dict[str, Any]:
         order = np.argsort(result.layers.value[c], kind="stable")
         kept = result.precision[c]
         lines.append(
-            _line(name, name, kept.value[order], kept.error[order]) | {"x": _numbers(result.layers.value[c][order])}
+            line(name, name, kept.value[order], kept.error[order]) | {"x": _numbers(result.layers.value[c][order])}
         )
-        fixed = _line(
+        fixed = line(
             f"{name} fixed", f"{name}, one layer for all", result.fixed.value[c, 1:], result.fixed.error[c, 1:]
         )
         lines.append(fixed | {"style": "dash", "x": list(range(1, result.n_blocks + 1))})
@@ -70,7 +70,8 @@ def exit_spec(result: EarlyExit, lam: float, cast: str) -> dict[str, Any]:
     }
 
 
-def _line(key: str, title: str, values: Any, errors: Any) -> dict[str, Any]:
+def line(key: str, title: str, values: Any, errors: Any) -> dict[str, Any]:
+    """One line with its band."""
     return {"key": key, "title": title, "values": _numbers(values), "errors": _numbers(errors)}
 
 

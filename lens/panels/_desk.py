@@ -139,7 +139,7 @@ class Desk(HasTraits):
         work: Callable[[Report], Any],
         then: Callable[[Any], None],
         failed: Callable[[str], None],
-        progress: Callable[[Progress], None],
+        progress: Callable[[Any], None],
     ) -> None:
         """Do long work beside the reading; `failed` is told in words, and only the latest of a channel is heard."""
         self._slow.submit(channel, work, then, lambda error: failed(_in_words(error).text), progress)

@@ -12,6 +12,7 @@ from lens.casts import Maps
 from lens.engine import Engine
 from lens.errors import LensError
 from lens.models import Model
+from lens.panels._anatomy import Anatomy
 from lens.panels._desk import Desk
 from lens.panels._early_exit import Leaving
 from lens.panels._fitting import Fitting
@@ -22,6 +23,8 @@ from lens.panels._lens_table import LensTable
 from lens.panels._r2 import R2Maps
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Shelf
+from lens.panels._surgery import Surgery
+from lens.panels._sweeps import Sweeps
 from lens.panels._tabs import Tabs
 from lens.panels._undo import Undoing
 
@@ -42,6 +45,9 @@ class Explore(Undoing, widgets.VBox):
         self.tabs = Tabs(
             {
                 "Every layer": self.table,
+                "Assembly line": Surgery(self.desk),
+                "Sweeps": Sweeps(self.desk),
+                "What layers do": Anatomy(self.desk),
                 "r²": R2Maps(self.desk),
                 "Layers": Layers(self.desk),
                 "Early exit": Leaving(self.desk),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -26,7 +26,14 @@ class Measured(Undoing, widgets.VBox):
     Results are kept by model, maps and number of sentences, so that coming back is instant.
     """
 
-    def __init__(self, desk: Desk, name: str, work: Work, pictures: list[widgets.Widget]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        name: str,
+        work: Work,
+        pictures: list[widgets.Widget],
+        counts: Sequence[int] = SENTENCES,
+    ) -> None:
         self.desk = desk
         self.result: Any = None
         self.visible = False
@@ -35,7 +42,10 @@ class Measured(Undoing, widgets.VBox):
         self._kept: dict[Any, Any] = {}
         self._wanted: Any = None
         self.count = widgets.Dropdown(
-            options=[(f"{n} sentences", n) for n in SENTENCES], value=200, description="On", style=PLAIN
+            options=[(f"{n} sentences" if n else "this text", n) for n in counts],
+            value=counts[1],
+            description="On",
+            style=PLAIN,
         )
         self.state = widgets.HTML()
         self.stop = widgets.Button(description="Stop")
@@ -74,11 +84,13 @@ class Measured(Undoing, widgets.VBox):
         """Show that what is drawn is being replaced."""
 
     def _key(self) -> Any:
-        return self.desk.answer.model.name, id(self.desk.maps), self.count.value
+        text = "" if self.count.value else self.desk.answer.question.text
+        return self.desk.answer.model.name, id(self.desk.maps), self.count.value, text
 
     def _ask(self) -> None:
-        model, maps, key = self.desk.answer.model, self.desk.maps, self._key()
-        texts = heldout_sentences()[: self.count.value]
+        answer = self.desk.answer
+        model, maps, key = answer.model, self.desk.maps, self._key()
+        texts = heldout_sentences()[: self.count.value] or [answer.question.text]
         self._wanted = key
         self.dim(True)
         self._show("Measuring …", running=True)
@@ -94,7 +106,12 @@ class Measured(Undoing, widgets.VBox):
 
         self.desk.work(self._name, lambda report: self._work(model, maps, texts, report), done, failed, self._progress)
 
-    def _progress(self, step: Progress) -> None:
+    def _progress(self, step: Any) -> None:
+        """How far it is, or what is known so far."""
+        if not isinstance(step, Progress):
+            self.result = step
+            self.draw()
+            return
         left = "" if step.remaining is None else f", about {step.remaining:.0f} s left"
         self._show(f"{step.stage}: {step.sentences:,} of {step.total:,} sentences{left}", running=True)
 

@@ -22,6 +22,7 @@ class Session(HasTraits):
     source = Int(4, min=0, help="boundary whose stream is read")
     target = Int(None, min=0, allow_none=True, help="boundary that it is cast to; None is the last")
     position = Int(None, min=0, allow_none=True, help="token that is looked at; None follows the end, or the mask")
+    plan = Unicode("", help="what runs on the assembly line, such as 0-3 8-11; empty is the full model")
     k = Int(8, min=1, max=20, help="how many predictions are listed")
     cast = Enum(CASTS, "mat", help="what the lens table shows")
     metric = Enum(METRICS, "probability", help="what colours the lens table")

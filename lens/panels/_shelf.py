@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lens.analyses import read_recording
+from lens.analyses import compare_recording, read_recording
 from lens.casts import Maps
 from lens.engine import ByteCache
 from lens.errors import MapsError
 from lens.execution import maps_for
 from lens.models import Model, Recording, Tokens, load
-from lens.numerics import Reading
+from lens.numerics import Compared, Reading
+from lens.plans import Plan
 
 __all__ = ["LISTED", "Answer", "Question", "Shelf"]
 
@@ -98,7 +99,7 @@ class Shelf:
         bare = Answer(question, model, tokens, None, {})
         if model.kind == "masked" and not tokens.masks:
             return bare
-        recording = self.cache.get((question.model, question.text), lambda: _sized(model.record(tokens)))
+        recording = self._recording(question, model, tokens)
         maps, absent = self._maps(model, bare.target)
         casts = tuple(cast for cast in ("id", "mat") if cast not in absent)
 
@@ -110,6 +111,24 @@ class Shelf:
 
         reading = self.cache.get((question.model, question.text, bare.target, casts), make)
         return Answer(question, model, tokens, reading, absent)
+
+    def compared(self, question: Question, plan: Plan) -> Compared:
+        """The text of `question` under `plan`, beside the full model; raises LensError in words."""
+        model = self.models[question.model]
+        tokens = model.encode(question.text, limit=LIMIT)
+        recording = self._recording(question, model, tokens)
+        maps, _ = self._maps(model, model.n_blocks)
+
+        def make() -> tuple[Compared, int]:
+            found = compare_recording(recording, tokens, plan, maps=maps, k=min(LISTED, model.vocab_size))
+            return found, found.token_ids.nbytes * 4
+
+        found: Compared = self.cache.get((question.model, question.text, plan), make)
+        return found
+
+    def _recording(self, question: Question, model: Model, tokens: Tokens) -> Recording:
+        found: Recording = self.cache.get((question.model, question.text), lambda: _sized(model.record(tokens)))
+        return found
 
     def keep_maps(self, model: Model, maps: Maps | None) -> None:
         """Use `maps` for `model` from now on; what was read with others is forgotten."""

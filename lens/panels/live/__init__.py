@@ -9,7 +9,23 @@ from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live
 from lens.panels.live._notice import Notice
 from lens.panels.live._sentence import Sentence
+from lens.panels.live._shifts import Shifts
+from lens.panels.live._strip import Strip, items_of, plan_of
 from lens.panels.live._table import LensTable
 from lens.panels.live._topk import TopK
 
-__all__ = ["Chart", "Chips", "Exits", "HeatMap", "LensTable", "Live", "Notice", "Sentence", "TopK"]
+__all__ = [
+    "Chart",
+    "Chips",
+    "Exits",
+    "HeatMap",
+    "LensTable",
+    "Live",
+    "Notice",
+    "Sentence",
+    "Shifts",
+    "Strip",
+    "TopK",
+    "items_of",
+    "plan_of",
+]

@@ -17,7 +17,8 @@ class HeatMap(Live, asset="heatmap"):
 
     `spec` is `{"maps": [{"key", "title"}], "layers": [0, …], "variants": [{"key", "title", "hint"}], "title", "note"}`.
     With V variants, M maps and S layers `values` and `errors` are little-endian float32 (V, M, S, S), [source, target];
-    NaN is not fitted, colours are limited to 0…1. Sends `{"kind": "pick", "source": s, "target": t}`.
+    NaN is not fitted, colours are limited to 0…1, or to `"range"` in the spec. There, too: `"square"` draws below the
+    diagonal, `"x"` and `"y"` name the axes, `"word"` what is read. Sends `{"kind": "pick", "source": s, "target": t}`.
     """
 
     spec = traitlets.Dict().tag(sync=True)

@@ -25,9 +25,9 @@ _ACTION = traitlets.Dict(per_key_traits={"id": traitlets.Unicode(), "label": tra
 class TopK(Live, asset="topk"):
     """Columns of bars on one shared scale; sends `{"kind": "action", "id": …}` when a column's button is pressed.
 
-    A column is `{"key": "id" | "mat" | "model", "title", "subtitle", "rows", "facts", "message", "action"}`. Rows are
-    `{"label", "probability", "token_id", "agrees"}`, `agrees` where the token is the model's own top-1; facts are
-    `{"name", "value", "title"}`; a `message` stands where the rows would, with a button for `action`.
+    A column is `{"key": "id" | "mat" | "plan" | "model", "title", "subtitle", "rows", "facts", "message", "action"}`.
+    Rows are `{"label", "probability", "token_id", "agrees"}`, `agrees` where the token is the model's own top-1; facts
+    are `{"name", "value", "title"}`; a `message` stands where the rows would, with a button for `action`.
     """
 
     columns = traitlets.List(

@@ -20,7 +20,11 @@ function bytes(view) {
   return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
 }
 
+const rangeOf = (spec) => spec.range ?? [0, 1];
+
 const number = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-", "−") : "not fitted");
+
+const tick = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 0).replace("-", "−");
 
 function reading(value, error) {
   return Number.isFinite(error) && Number.isFinite(value) ? `${number(value)} ± ${error.toFixed(3)}` : number(value);
@@ -46,9 +50,10 @@ function paint(canvas, data, place, palette, state) {
   const side = (width - SIZE.left) / count;
   const gap = side > 8 ? 1 : 0;
   const toFill = shader(palette.ramps.r2);
+  const [low, high] = rangeOf(spec);
   for (let s = 0; s < count; s += 1) {
-    for (let t = s; t < count; t += 1) {
-      const value = values[(place * count + s) * count + t];
+    for (let t = spec.square ? 0 : s; t < count; t += 1) {
+      const value = (values[(place * count + s) * count + t] - low) / (high - low);
       const [x, y] = [SIZE.left + t * side, SIZE.top + s * side];
       const style = toFill(value);
       pen.fillStyle = style ? style.fill : palette.wash;
@@ -68,11 +73,11 @@ function paint(canvas, data, place, palette, state) {
   }
   pen.textAlign = "center";
   pen.textBaseline = "alphabetic";
-  pen.fillText("target layer", SIZE.left + (count * side) / 2, SIZE.top + count * side + 30);
+  pen.fillText(spec.x ?? "target layer", SIZE.left + (count * side) / 2, SIZE.top + count * side + 30);
   pen.save();
   pen.translate(9, SIZE.top + (count * side) / 2);
   pen.rotate(-Math.PI / 2);
-  pen.fillText("source layer", 0, 0);
+  pen.fillText(spec.y ?? "source layer", 0, 0);
   pen.restore();
   mark(pen, state.chosen, side, palette.ink, 2);
   if (state.hovered) mark(pen, state.hovered, side, palette.ink, 1);
@@ -80,7 +85,7 @@ function paint(canvas, data, place, palette, state) {
 
 function mark(pen, cell, side, colour, width) {
   const [s, t] = cell;
-  if (s < 0 || t < s) return;
+  if (s < 0 || t < 0) return;
   pen.strokeStyle = colour;
   pen.lineWidth = width;
   pen.strokeRect(SIZE.left + t * side - 0.5, SIZE.top + s * side - 0.5, side, side);
@@ -127,19 +132,22 @@ function render({ model, el }) {
       if (data.count) paint(canvas, data, place, palette, { chosen: chosen(), hovered });
     });
     bar.style.setProperty("--lens-gradient", cssGradient(palette.ramps.r2));
-    bar.replaceChildren(make("span", {}, "≤0.0"), make("i"), make("span", {}, "1.0"));
+    const [low, high] = rangeOf(spec);
+    const ends = spec.range ? [tick(low), tick(high)] : ["≤0.0", "1.0"];
+    bar.replaceChildren(make("span", {}, ends[0]), make("i"), make("span", {}, ends[1]));
     bar.hidden = readout.hidden = !data.count;
     setText(readout, say(data, hovered ?? chosen()));
     showBusy(root, model.get("busy"));
   }
 
   function say({ spec, count, values, errors }, [s, t]) {
-    if (s < 0 || t < s || t >= count) return "";
+    if (s < 0 || (t < s && !spec.square) || t >= count) return "";
     const parts = (spec.maps ?? []).map((map, place) => {
       const at = (place * count + s) * count + t;
       return `${map.title} ${reading(values[at], errors[at])}`;
     });
-    return `layer ${spec.layers[s]} → ${spec.layers[t]}:  ${parts.join("   ")}`;
+    const where = spec.word ?? "layer";
+    return `${where} ${spec.layers[s]} → ${spec.layers[t]}:  ${parts.join("   ")}`;
   }
 
   function cellAt(event) {
@@ -150,7 +158,8 @@ function render({ model, el }) {
     const side = (box.width - SIZE.left) / count;
     const t = Math.floor((event.clientX - box.left - SIZE.left) / side);
     const s = Math.floor((event.clientY - box.top - SIZE.top) / side);
-    return s >= 0 && t >= s && t < count ? [s, t] : null;
+    const square = model.get("spec").square;
+    return s >= 0 && s < count && t >= (square ? 0 : s) && t < count ? [s, t] : null;
   }
 
   function pick(cell) {
@@ -179,7 +188,7 @@ function render({ model, el }) {
     event.preventDefault();
     const last = layersOf(model.get("spec")).length - 1;
     const s = Math.min(Math.max(from[0] + step[0], 0), last);
-    hovered = [s, Math.min(Math.max(from[1] + step[1], s), last)];
+    hovered = [s, Math.min(Math.max(from[1] + step[1], model.get("spec").square ? 0 : s), last)];
     schedule();
   });
   life.watch(model, ["spec", "values", "errors", "variant", "source", "target", "busy"], schedule);

@@ -11,13 +11,14 @@ from ipywidgets import Widget
 from traitlets import TraitError
 
 from lens.errors import LensError
-from lens.panels.live import Chips, LensTable, Live, Notice, Sentence, TopK
+from lens.panels.live import Chart, Chips, Exits, HeatMap, LensTable, Live, Notice, Sentence, Shifts, Strip, TopK
 
 WIDGETS = [Sentence, Chips, TopK, LensTable, Notice]
+ALL = [*WIDGETS, Chart, Exits, HeatMap, Shifts, Strip]
 THEMES = {"light": "#ffffff", "dark": "#111315"}  # and the ground of each, where Jupyter gives none
 
 
-@pytest.mark.parametrize("kind", WIDGETS)
+@pytest.mark.parametrize("kind", ALL)
 def test_each_widget_brings_its_whole_script_and_style(kind: type[Live]) -> None:
     widget = kind()
     assert widget._esm.count("export default { render };") == 1
@@ -26,14 +27,14 @@ def test_each_widget_brings_its_whole_script_and_style(kind: type[Live]) -> None
     widget.close()
 
 
-@pytest.mark.parametrize("kind", WIDGETS)
+@pytest.mark.parametrize("kind", ALL)
 def test_nothing_is_asked_of_another_host(kind: type[Live]) -> None:
     named = kind._esm + kind._css
     assert set(re.findall(r"https?://[^\s'\"]+", named)) <= {"http://www.w3.org/2000/svg"}  # a name, not an address
     assert not re.search(r"@import|\bimport\s*[\"'(]|innerHTML|insertAdjacentHTML|document\.write", named)
 
 
-@pytest.mark.parametrize("kind", WIDGETS)
+@pytest.mark.parametrize("kind", ALL)
 def test_every_rule_is_scoped(kind: type[Live]) -> None:
     bare = re.sub(r"/\*.*?\*/|url\([^)]*\)", "", kind._css, flags=re.DOTALL)
     selectors = [part.strip() for part in re.findall(r"([^{}]+)\{", bare) if not part.strip().startswith("@")]

@@ -1,0 +1,173 @@
+"""The figures of "Layers as Painters" for this model, drawn as their numbers come in."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from lens.analyses import gridding
+from lens.casts import Maps
+from lens.models import Model
+from lens.numerics import Grid
+from lens.panels._charts import BAND, line
+from lens.panels._desk import Desk
+from lens.panels._measured import Measured
+from lens.panels._undo import watch
+from lens.panels.live import Chart, HeatMap
+
+__all__ = ["Sweeps"]
+
+FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Strategies by window": ("painters", {}),
+    "Skip every window": ("windows", {"recipe": "skip"}),
+    "Repeat every window (i, j)": ("windows", {"recipe": "repeat"}),
+    "Reverse every window": ("windows", {"recipe": "reverse"}),
+    "Loops: mean": ("loops", {"join": "mean"}),
+    "Loops: sum": ("loops", {"join": "sum"}),
+    "Loops: scaled mean": ("loops", {"join": "scaled"}),
+}
+METRICS = {"loss change (nats)": "change", "KL (nats)": "kl", "agreement": "agreement"}
+TITLES = {"change": "Loss less that of the full model", "kl": "KL from the full model", "agreement": "Top-1 kept"}
+TIMED = 5  # sentences on which time is measured
+
+
+class Sweeps(Measured):
+    """A figure to choose, a measure, and the texts; a click on a point puts its plan on the assembly line."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.chart, self.heat, self.table = Chart(), HeatMap(), widgets.HTML()
+        self.figure = widgets.Dropdown(options=list(FIGURES))
+        self.metric = widgets.Dropdown(options=METRICS)
+        super().__init__(desk, "sweep", self._sweep, [self.chart, self.heat, self.table], (0, 50, 200, 500))
+        self.controls.children = (self.figure, self.metric, *self.controls.children)
+        self.undo += [
+            watch(self.figure, ["value"], self.refresh),
+            watch(self.metric, ["value"], self.draw),
+            self.heat.on_message("pick", self._pick),
+        ]
+        self._lay_out("chart")
+
+    def draw(self) -> None:
+        """Draw what is known."""
+        found: Grid | None = self.result
+        if found is None or not self.visible:
+            return
+        metric = self.metric.value
+        if found.row_axis == "start":
+            self._lay_out("heat")
+            self.heat.fill(**window_picture(found, metric))
+        else:
+            self._lay_out("chart")
+            self.chart.spec = grid_spec(found, metric)
+        self.table.value = costs(found) if found.row_axis == "recipe" else ""
+
+    def dim(self, busy: bool) -> None:
+        """Show that the figure is being replaced."""
+        self.chart.busy = self.heat.busy = busy
+
+    def _key(self) -> Any:
+        return (*super()._key(), self.figure.value)
+
+    def _sweep(self, model: Model, maps: Maps | None, texts: list[str], report: Any) -> Grid:
+        kind, given = FIGURES[self.figure.value]
+        timed = TIMED if kind == "painters" else 0
+        options = {"maps": maps, "progress": report, "timed": timed}
+        found = None
+        for found in gridding(model, texts, kind, options=options, **given):
+            report(found)
+        assert found is not None  # noqa: S101 - there is at least one batch
+        return found
+
+    def _lay_out(self, which: str) -> None:
+        self.chart.layout.display = "" if which == "chart" else "none"
+        self.heat.layout.display = "" if which == "heat" else "none"
+
+    def _pick(self, message: dict[str, Any]) -> None:
+        found: Grid | None = self.result
+        start, stop = str(message.get("source")), message.get("target")
+        if found is not None and start in found.rows and stop in found.columns:
+            plan = found.plan(found.rows.index(start), found.columns.index(stop))
+            self.desk.session.plan = plan or self.desk.session.plan
+
+
+def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
+    """Lines of a grid: a row each, against its columns."""
+    estimate = found.of(metric)
+    share = metric == "agreement"
+    seen = f"{int(found.sweep.tokens.sum()):,} tokens of {found.sweep.sentences:,} sentences so far. {BAND}"
+    by_size = found.row_axis == "recipe"
+    name = "blocks in the window, M" if by_size else "loops, k"
+    rows = range(len(found.rows)) if by_size else range(1, len(found.rows))
+    return {
+        "title": f"{TITLES[metric]}: {found.title}",
+        "note": seen if by_size else f"One line for each size of the window. {seen}",
+        "x": {"label": name, "values": list(found.columns)},
+        "y": {
+            "label": TITLES[metric] if share else f"{TITLES[metric]} (nats)",
+            "low": 0,
+            "high": 1 if share else None,
+            "format": "percent" if share else "number",
+        },
+        "lines": [
+            line(
+                found.rows[r] if by_size else f"c{r % 6}",
+                found.rows[r] if by_size else f"M = {found.rows[r]}",
+                value,
+                error,
+            )
+            for r, value, error in ((r, estimate.value[r], estimate.error[r]) for r in rows)
+        ],
+        "marker": None,
+    }
+
+
+def window_picture(found: Grid, metric: str) -> dict[str, Any]:
+    """A map of windows, from the layer before to the layer behind."""
+    size = max(found.columns) + 1
+    estimate = found.of(metric)
+    values, errors = (np.full((1, 1, size, size), np.nan) for _ in range(2))
+    for r, row in enumerate(found.rows):
+        for c, column in enumerate(found.columns):
+            values[0, 0, int(row), column] = estimate.value[r, c]
+            errors[0, 0, int(row), column] = estimate.error[r, c]
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    tokens, sentences = int(found.sweep.tokens.sum()), found.sweep.sentences
+    return {
+        "spec": {
+            "maps": [{"key": "plan", "title": TITLES[metric]}],
+            "layers": list(range(size)),
+            "variants": [{"key": "one", "title": "", "hint": ""}],
+            "title": f"{TITLES[metric]}: {found.title}",
+            "note": f"{tokens:,} tokens of {sentences:,} sentences so far. A window goes from the layer before it "
+            "to the layer behind it. Click one to put it on the assembly line.",
+            "range": [low, high if high > low else low + 1],
+            "x": "layer behind the window",
+            "y": "layer before it",
+        },
+        "values": values,
+        "errors": errors,
+        "variant": "one",
+    }
+
+
+def costs(found: Grid) -> str:
+    """What each strategy costs at the widest window but one: blocks, depth, and measured time."""
+    at = max(0, len(found.columns) - 2)
+    time = found.of("time")
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{found.cost('applications')[r, at]:.0f}</td>"
+        f"<td>{found.cost('depth')[r, at]:.0f}</td><td>{_times(time.value[r, at], time.error[r, at])}</td></tr>"
+        for r, name in enumerate(found.rows)
+    )
+    return (
+        f'<table class="lens-facts-table"><tr><th>at M = {found.columns[at]}</th><th>blocks run</th>'
+        f"<th>one after the other</th><th>measured time, × the full model</th></tr>{rows}</table>"
+    )
+
+
+def _times(value: float, error: float) -> str:
+    return "…" if np.isnan(value) else f"{value:.2f} ± {error:.2f}"

@@ -1,0 +1,47 @@
+/** Tokens of a sentence, each with what a plan changes in its loss, and in what is predicted after it. */
+function render({ model, el }) {
+  const life = lifetime();
+  const root = mount(el, "lens-shifts");
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
+  const list = make("div", { class: "lens-exits-list lens-picture", role: "list", "aria-label": "Tokens", dir: "ltr" });
+  const note = make("div", { class: "lens-note" });
+  root.append(make("div", { class: "lens-panel-head" }, title), list, note);
+
+  function show() {
+    if (!root.clientWidth) return; // no style to be read yet: drawn when it has a size
+    const spec = model.get("spec");
+    const tokens = spec.tokens ?? [];
+    const { ramps } = readPalette(root);
+    const most = Math.max(0.5, ...tokens.map((token) => Math.abs(token.change ?? 0)));
+    setText(title, spec.title ?? "");
+    list.replaceChildren(...tokens.map((token) => shown(token, ramps, most)));
+    setText(note, spec.note ?? "");
+    showBusy(root, model.get("busy"));
+  }
+
+  function shown(token, ramps, most) {
+    const change = token.change;
+    const known = Number.isFinite(change);
+    const style = shade(known && change < 0 ? ramps.mat : ramps.id, known ? Math.abs(change) / most : 0);
+    const words = known ? `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(2)}` : "";
+    const kept = token.agrees ? "same prediction as the full model" : `predicts ${token.prediction}, the full model ${token.model}`;
+    const said = known ? `loss ${words} nats; then ${kept}` : kept;
+    const node = make("div", { class: "lens-exit", role: "listitem", title: `${token.label}: ${said}`, "aria-label": `${token.label}: ${said}` });
+    node.style.background = known ? style.fill : "transparent";
+    node.style.color = known ? style.text : "inherit";
+    node.classList.toggle("lens-exit-differs", !token.agrees);
+    const prediction = make("span", { class: "lens-exit-prediction" }, "→ ", tokenText(token.prediction));
+    node.append(make("span", { class: "lens-exit-token" }, tokenText(token.label)), prediction);
+    node.append(make("span", { class: "lens-shift" }, words));
+    return node;
+  }
+
+  const schedule = onceAFrame(life, show);
+  life.watch(model, ["spec", "busy"], schedule);
+  onResize(life, root, schedule);
+  followTheme(life, schedule);
+  show();
+  return life.end;
+}
+
+export default { render };
