@@ -267,7 +267,8 @@ def test_memory_and_positions_change_no_number(demo: Any, texts: list[str]) -> N
     first = sum(len(demo.encode(text)) >= 1 for text in texts)
     assert (by.bins[0], by.tokens[0]) == ("0", first)
     own_prefix = 2 * sum(n + 1 for n in (1, 3))  # true blocks before each window, recorded
-    assert wide.shared == pytest.approx(1 - own_prefix / wide.applications.sum())
+    first_of_both = 2  # block 10 (and 8) begins the reverse and is in the parallel stage
+    assert wide.shared == pytest.approx(1 - (own_prefix + first_of_both) / wide.applications.sum())
 
 
 def test_equal_plans_run_once_and_beginnings_are_shared() -> None:
@@ -276,7 +277,9 @@ def test_equal_plans_run_once_and_beginnings_are_shared() -> None:
     flat = [Plan.parse(text) for text in ("0-3 7-4 8-11", "0 1 2 3 7 6 5 4 8 9 10 11", "0-3 7-5", "0-11")]
     root = trie(flat)
     assert root.applications == 8  # 7 6 5 4 8 9 10 11; 0–3, and all of the full model, are recorded
-    assert root.live == 2 + 1  # one fork on the way: behind block 3; where a plan ends is none
+    assert root.live == 2 + 2 + 1  # one fork, behind block 3: its two children, and the output of a block on it
+    both = trie([Plan.parse("0-3 [4-7] 8-11"), Plan.parse("0-3 6 11")])
+    assert both.applications == 4 + 4 + 1  # block 6 runs once, side by side and alone
 
 
 def test_a_sweep_refuses_in_words(demo: Any, texts: list[str]) -> None:
