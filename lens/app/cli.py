@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import lens
+from lens.app._bench import add_bench
+from lens.app._export import add_export
 from lens.app._fit import add_convert, add_fit
 from lens.app._places import explore_notebook
 from lens.app._report import add_report
@@ -45,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("lens", description=lens.__doc__.partition("\n")[0] if lens.__doc__ else None)
     parser.add_argument("--version", action="version", version=f"lens {lens.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="app | lab | fit | report | convert-maps")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="app | lab | fit | report | convert-maps | bench | export"
+    )
     app = commands.add_parser("app", help="serve the page and print its address")
     app.set_defaults(command=_serve_app)
     _add_shared(app, port=8866)
@@ -63,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     add_fit(commands)
     add_report(commands)
     add_convert(commands)
+    add_bench(commands)
+    add_export(commands)
     return parser
 
 

@@ -20,6 +20,12 @@ COLOURS: Final = {
     "~ln": "#7a6a00",
     "ridge": "#7a6a00",
     "lowrank": "#5a4fcf",
+    "skip": "#57606a",
+    "middle repeat": "#b42318",
+    "reverse": "#7a6a00",
+    "random": "#b0447f",
+    "parallel": "#128a63",
+    "looped parallel": "#5a4fcf",
 }
 OTHER: Final = "#57606a"
 
