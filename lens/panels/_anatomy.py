@@ -126,10 +126,15 @@ def _chart(title: str, x: str, places: list[int], y: str, note: str, lines: list
         "title": title,
         "note": f"{beyond} {note}".strip(),
         "x": {"label": x, "values": places},
-        "y": {"label": y, "low": 0, "high": high, "format": "number"},
-        "lines": [line(key, name, estimate.value, estimate.error) for key, name, estimate in lines],
+        "y": {"label": y, "low": None, "high": high, "format": "number"},
+        "lines": [line(key, name, _within(estimate.value, high), estimate.error) for key, name, estimate in lines],
         "marker": None,
     }
+
+
+def _within(values: Any, high: float | None) -> Any:
+    """Nothing is drawn where it is not: what lies beyond the axis is left out, and said in words."""
+    return values if high is None else np.where(values > high, np.nan, values)
 
 
 def _bound(lines: list[Any]) -> tuple[float | None, str]:

@@ -107,7 +107,7 @@ def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
         "x": {"label": name, "values": list(found.columns)},
         "y": {
             "label": TITLES[metric] if share else f"{TITLES[metric]} (nats)",
-            "low": 0,
+            "low": 0 if share else None,
             "high": 1 if share else None,
             "format": "percent" if share else "number",
         },
