@@ -17,7 +17,7 @@ import numpy as np
 
 import lens
 from lens.analyses import heldout_sentences
-from lens.app._bench import bench, table
+from lens.app._scores import bench, table
 from lens.numerics import Grid, LayerStats
 from lens.plans import recipe
 

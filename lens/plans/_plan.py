@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def compact(self) -> Plan:
-        """The same plan as short as it can be said: neighbouring blocks as ranges, equal ones as repeats."""
+        """The same plan with neighbouring blocks as ranges and equal ones as repeats."""
         return Plan(compacted(self.stages))
 
     @property

@@ -279,6 +279,8 @@ def _singles(stages: tuple[Stage, ...]) -> Iterator[Stage]:
     for stage in stages:
         if isinstance(stage, Blocks) and stage.times == 1:
             yield from (Blocks(block, block, stage.part) for block in stage.blocks)
+        elif isinstance(stage, Group) and stage.times == 1:
+            yield from _singles(stage.stages)
         else:
             yield stage
 

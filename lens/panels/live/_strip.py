@@ -68,7 +68,7 @@ def _items(stages: tuple[Stage, ...]) -> list[dict[str, Any]]:
 
 
 def plan_of(items: object) -> Plan:
-    """The plan that tiles stand for, as short as it can be said. PlanError for what is no plan."""
+    """The plan that tiles stand for, with ranges and repeats. PlanError for what is no plan."""
     return Plan(tuple(_stages(items))).compact
 
 
@@ -97,13 +97,7 @@ def _stage(item: Any) -> Stage:
 
 
 def _ranges(branches: list[Any]) -> Any:
-    """Single blocks that count up as one range, as a range is one branch per block."""
-    if all(isinstance(branch, (Blocks, Jump, Group)) for branch in branches):
-        once = all(not isinstance(b, Blocks) or b.times == 1 for b in branches)
-        return Plan(tuple(branches)).compact.stages if once and _distinct(branches) else tuple(branches)
-    return tuple(branches)
-
-
-def _distinct(branches: list[Any]) -> bool:
-    """No branch beside its equal: two equal branches are not one branch that repeats."""
-    return all(one != other for one, other in pairwise(branches))
+    """Single blocks side by side as ranges, as a range is one branch per block; anything else stays as it is."""
+    single = all(isinstance(branch, Blocks) and branch.times == 1 for branch in branches)
+    distinct = all(one != other for one, other in pairwise(branches))  # two equal branches are not one that repeats
+    return Plan(tuple(branches)).compact.stages if single and distinct and branches else tuple(branches)

@@ -13,7 +13,7 @@ import torch
 
 import lens
 from lens.analyses import heldout_sentences
-from lens.app._bench import Score, bench, normalised, table
+from lens.app._scores import Score, bench, normalised, table
 from lens.app.cli import main
 from lens.errors import LensError
 

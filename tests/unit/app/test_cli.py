@@ -80,7 +80,7 @@ def test_a_hub_name_reaches_the_kernel_as_it_is(served: list[dict[str, Any]], no
         ("app --preheat -1", "'-1' is no number of sessions; give 0 or more"),
         ("app --notebook nowhere.ipynb", "there is no notebook 'nowhere.ipynb'; give the path of an .ipynb file"),
         ("app --nonsense", "unrecognized arguments: --nonsense"),
-        ("", "the following arguments are required: app | lab | fit | report | convert-maps"),
+        ("", "the following arguments are required: app | lab | fit | report | convert-maps | bench | export"),
     ],
 )
 def test_a_bad_line_is_answered_with_one_line(

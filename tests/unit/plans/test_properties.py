@@ -218,3 +218,13 @@ def test_any_json_reads_or_is_refused(text: str) -> None:
         assert Plan.from_json(result.to_json()) == result
     else:
         assert 0 <= result.start <= len(result.text)
+
+
+@thorough
+@given(plans)
+def test_what_is_said_shorter_or_taken_apart_runs_the_same(plan: Plan) -> None:
+    assert Plan(plan.flat).flat == plan.flat
+    assert plan.compact.flat == plan.flat
+    ran = [block for stage in plan.stages for block in run_blocks(stage)]
+    assert [block for stage in plan.flat for block in run_blocks(stage)] == ran
+    assert plan.compact.applications == plan.applications
