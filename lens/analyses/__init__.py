@@ -8,14 +8,14 @@ from lens.analyses._composition import composition
 from lens.analyses._curves import curves
 from lens.analyses._early_exit import early_exit, exit_layers, exit_threshold, exit_times
 from lens.analyses._fit import fit, fit_budget
-from lens.analyses._grids import PAINTERS, gridding, loops, orders, painters, windows
+from lens.analyses._grids import PAINTERS, loops, orders, painters, windows
 from lens.analyses._latency import latency
 from lens.analyses._layers import layers
 from lens.analyses._plans import alternation, submodules
 from lens.analyses._r2 import r2
 from lens.analyses._read import read, read_recording
 from lens.analyses._sample import heldout_sentences, sample_sentences
-from lens.analyses._sweep import sweep, sweeping
+from lens.analyses._sweep import sweep
 from lens.analyses._texts import Progress
 from lens.analyses._transfer import transfer
 
@@ -34,7 +34,6 @@ __all__ = [
     "exit_times",
     "fit",
     "fit_budget",
-    "gridding",
     "heldout_sentences",
     "latency",
     "layers",
@@ -47,7 +46,6 @@ __all__ = [
     "sample_sentences",
     "submodules",
     "sweep",
-    "sweeping",
     "transfer",
     "windows",
 ]

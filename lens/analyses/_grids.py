@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lens.analyses._sweep import Plans, Row, sweep, sweeping
+from lens.analyses._sweep import Plans, Row, sweep
 from lens.errors import LensError
 from lens.models import Model
 from lens.numerics import Grid, Sweep
 from lens.plans import Plan, centred, recipe
 
-__all__ = ["PAINTERS", "gridding", "loops", "orders", "painters", "windows"]
+__all__ = ["PAINTERS", "loops", "orders", "painters", "windows"]
 
 PAINTERS = ("skip", "middle repeat", "reverse", "random", "parallel", "looped parallel")
 Cells = dict[tuple[str, int], list[Plan]]  # (row, column) -> plans
 
 
 def painters(
-    model: Model, texts: Sequence[str], *, recipes: Sequence[str] = PAINTERS, seeds: int = 10, **options: Any
+    model: Model,
+    texts: Sequence[str],
+    *,
+    recipes: Sequence[str] = PAINTERS,
+    seeds: int = 10,
+    stream: Callable[[Grid], None] | None = None,
+    **options: Any,
 ) -> Grid:
     """Every recipe on the centred windows of all sizes M = T − 2N − 1 ("Layers as Painters", figures 4 to 9).
 
     `random` is the mean over `seeds` orders, looped parallel goes round three times, as in the paper. `options` are
-    those of `sweep`. Rows are recipes, columns M.
+    those of `sweep`, and `stream` gets the grid as it fills. Rows are recipes, columns M.
     """
-    return _done(model, texts, _painters(model, recipes, seeds), options)
+    return _done(model, texts, _painters(model, recipes, seeds), stream, options)
 
 
 def windows(
@@ -36,22 +42,31 @@ def windows(
     *,
     recipe: str = "skip",
     parameters: dict[str, Any] | None = None,
+    stream: Callable[[Grid], None] | None = None,
     **options: Any,
 ) -> Grid:
     """A recipe on every window: rows are its first block, columns the block after its last.
 
     "repeat" is the (i, j) map of doubled layers, "skip" that of removed ones. `parameters` are the recipe's own.
     """
-    return _done(model, texts, _windows(model, recipe, parameters or {}), options)
+    return _done(model, texts, _windows(model, recipe, parameters or {}), stream, options)
 
 
-def loops(model: Model, texts: Sequence[str], *, join: str = "mean", most: int | None = None, **options: Any) -> Grid:
+def loops(
+    model: Model,
+    texts: Sequence[str],
+    *,
+    join: str = "mean",
+    most: int | None = None,
+    stream: Callable[[Grid], None] | None = None,
+    **options: Any,
+) -> Grid:
     """Looped parallel on the centred windows: rows are M, columns the loops k from 1 to `most` (the largest M).
 
     `join` says what one loop does: "mean" adds the mean of the updates (the paper), so that k loops make about k/M of
     what the blocks in turn make; "sum" adds their sum; "scaled" adds 1/k of the sum, so that k loops make all of it.
     """
-    return _done(model, texts, _loops(model, join, most), options)
+    return _done(model, texts, _loops(model, join, most), stream, options)
 
 
 def orders(
@@ -67,18 +82,6 @@ def orders(
         raise LensError(f"samples is {samples!r}: give a whole number from 1.")
     plans: Plans = {f"seed {k}": recipe("random", n_blocks, n=n, seed=k) for k in range(seed, seed + samples)}
     return sweep(model, texts, plans, **options)
-
-
-def gridding(model: Model, texts: Sequence[str], kind: str, *, options: Any = None, **given: Any) -> Iterator[Grid]:
-    """`painters`, `windows` or `loops`, by name, as an iterator over what is known after each batch."""
-    makers: dict[str, Callable[..., tuple[str, str, str, Cells]]] = {
-        "painters": lambda: _painters(model, given.get("recipes", PAINTERS), given.get("seeds", 10)),
-        "windows": lambda: _windows(model, given.get("recipe", "skip"), given.get("parameters", {})),
-        "loops": lambda: _loops(model, given.get("join", "mean"), given.get("most")),
-    }
-    made = makers[kind]()
-    for step in sweeping(model, texts, _named(made[3]), **(options or {})):
-        yield _grid(*made, step)
 
 
 def _painters(model: Model, recipes: Sequence[str], seeds: int) -> tuple[str, str, str, Cells]:
@@ -121,12 +124,16 @@ def _loops(model: Model, join: str, most: int | None) -> tuple[str, str, str, Ce
     return f"looped parallel, {join}", "M", "k", cells
 
 
-def _named(cells: Cells) -> dict[str, Row]:
-    return {f"{row} {column}": plans for (row, column), plans in cells.items()}
-
-
-def _done(model: Model, texts: Sequence[str], made: tuple[str, str, str, Cells], options: dict[str, Any]) -> Grid:
-    return _grid(*made, sweep(model, texts, _named(made[3]), **options))
+def _done(
+    model: Model,
+    texts: Sequence[str],
+    made: tuple[str, str, str, Cells],
+    stream: Callable[[Grid], None] | None,
+    options: dict[str, Any],
+) -> Grid:
+    each = None if stream is None else lambda found: stream(_grid(*made, found))
+    plans: dict[str, Row] = {f"{row} {column}": plans for (row, column), plans in made[3].items()}
+    return _grid(*made, sweep(model, texts, plans, stream=each, **options))
 
 
 def _grid(title: str, row_axis: str, column_axis: str, cells: Cells, found: Sweep) -> Grid:

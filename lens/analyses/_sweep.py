@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from lens.models import Model
 from lens.numerics import Estimate, Reference, Sweep, judge, ratio
 from lens.plans import Plan
 
-__all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep", "sweeping"]
+__all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep"]
 
 MAX_PLANS = 20_000
 MEMORY = 256 * 2**20  # bytes of streams alive at once
@@ -44,46 +43,17 @@ def sweep(
     seed: int = 0,
     corpus: str = "unnamed",
     progress: Report | None = None,
+    stream: Callable[[Sweep], None] | None = None,
 ) -> Sweep:
     """Loss, KL and agreement with the full model of many plans on `texts`, one sentence each, and what they cost.
 
     `plans` is a list, or a dict from a row's name to a plan or to several whose mean the row is. Equal plans run once,
     and what plans begin with alike runs once, on batches small enough that the streams at forks fit into `memory`
-    bytes. Every token counts ("all"), for a masked model one masked word a sentence ("one"). `by="position"` breaks the
-    means down. With `timed`, each row is also timed on so many sentences, one by one, beside the full model.
-    Raises PlanError, MapsError, TextError, LensError.
+    bytes. Every token counts ("all"), for a masked model one masked word a sentence ("one"). `by="position"` breaks
+    the means down. With `timed`, each row is also timed on so many sentences, one by one, beside the full model.
+    `stream` is called with what is known after each batch; what it raises ends the sweep. Raises PlanError, MapsError,
+    TextError, LensError.
     """
-    steps = sweeping(
-        model,
-        texts,
-        plans,
-        maps=maps,
-        positions=positions,
-        by=by,
-        timed=timed,
-        memory=memory,
-        seed=seed,
-        corpus=corpus,
-        progress=progress,
-    )
-    return deque(steps, maxlen=1).pop()
-
-
-def sweeping(
-    model: Model,
-    texts: Sequence[str],
-    plans: Plans,
-    *,
-    maps: Maps | None = None,
-    positions: Positions | None = None,
-    by: str | None = None,
-    timed: int = 0,
-    memory: int = MEMORY,
-    seed: int = 0,
-    corpus: str = "unnamed",
-    progress: Report | None = None,
-) -> Iterator[Sweep]:
-    """`sweep` as an iterator over what is known after each batch, so that it can be drawn, and stopped between two."""
     texts = checked_texts(texts)
     if by not in (None, "position"):
         raise LensError(f'by is {by!r}: give "position", or leave it out.')
@@ -101,13 +71,14 @@ def sweeping(
         place = np.zeros(len(batch.rows), int) if binned is None else binned(batch, batch.answers).numpy()
         judged = judging(model, batch, batch.take(recording.streams[-1]))
         sums.add(batch, place, judged(batch.take(recording.streams[-1])))
-        for numbers, stream in finals(recording, root, maps=maps):
-            sums.add_plans(numbers, batch, place, judged(batch.take(stream)))
-        yield _result(model, corpus, rows, asked, bins, sums, root, times, 0)
-    if timed:
-        texts = texts[:timed]
+        for numbers, last in finals(recording, root, maps=maps):
+            sums.add_plans(numbers, batch, place, judged(batch.take(last)))
+        if stream:
+            stream(_result(model, corpus, rows, asked, bins, sums, root, times, 0))
+    texts = texts[:timed]
+    if texts:
         times = _times(model, texts, [row[0] for row in rows.values()], maps, positions, seed, progress)
-        yield _result(model, corpus, rows, asked, bins, sums, root, times, len(texts))
+    return _result(model, corpus, rows, asked, bins, sums, root, times, len(texts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
-from lens.analyses import gridding
+from lens.analyses import loops, painters, windows
 from lens.casts import Maps
 from lens.models import Model
 from lens.numerics import Grid
@@ -20,14 +21,14 @@ from lens.panels.live import Chart, HeatMap
 
 __all__ = ["Sweeps"]
 
-FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
-    "Strategies by window": ("painters", {}),
-    "Skip every window": ("windows", {"recipe": "skip"}),
-    "Repeat every window (i, j)": ("windows", {"recipe": "repeat"}),
-    "Reverse every window": ("windows", {"recipe": "reverse"}),
-    "Loops: mean": ("loops", {"join": "mean"}),
-    "Loops: sum": ("loops", {"join": "sum"}),
-    "Loops: scaled mean": ("loops", {"join": "scaled"}),
+FIGURES: dict[str, tuple[Callable[..., Grid], dict[str, Any]]] = {
+    "Strategies by window": (painters, {}),
+    "Skip every window": (windows, {"recipe": "skip"}),
+    "Repeat every window (i, j)": (windows, {"recipe": "repeat"}),
+    "Reverse every window": (windows, {"recipe": "reverse"}),
+    "Loops: mean": (loops, {"join": "mean"}),
+    "Loops: sum": (loops, {"join": "sum"}),
+    "Loops: scaled mean": (loops, {"join": "scaled"}),
 }
 METRICS = {"loss change (nats)": "change", "KL (nats)": "kl", "agreement": "agreement"}
 TITLES = {"change": "Loss less that of the full model", "kl": "KL from the full model", "agreement": "Top-1 kept"}
@@ -72,14 +73,9 @@ class Sweeps(Measured):
         return (*super()._key(), self.figure.value)
 
     def _sweep(self, model: Model, maps: Maps | None, texts: list[str], report: Any) -> Grid:
-        kind, given = FIGURES[self.figure.value]
-        timed = TIMED if kind == "painters" else 0
-        options = {"maps": maps, "progress": report, "timed": timed}
-        found = None
-        for found in gridding(model, texts, kind, options=options, **given):
-            report(found)
-        assert found is not None  # noqa: S101 - there is at least one batch
-        return found
+        make, given = FIGURES[self.figure.value]
+        timed = TIMED if make is painters else 0
+        return make(model, texts, maps=maps, progress=report, stream=report, timed=timed, **given)
 
     def _lay_out(self, which: str) -> None:
         self.chart.layout.display = "" if which == "chart" else "none"

@@ -15,25 +15,25 @@ from tests.ui.conftest import OpenPage
 
 def opened(page: Page, tab: str) -> None:
     expect(page.locator("[data-column=model] [data-token-id]").first).to_be_visible()
-    page.get_by_role("tab", name=tab).click()
+    page.get_by_role("tab", name=tab, exact=True).click()
 
 
 def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     page = voila_page()
     opened(page, "r²")
     r2 = maps_for(lens.load("demo")).card.r2()
-    readout = page.locator(".lens-heatmap [data-testid=readout]")
+    readout = page.locator(".lens-heatmap:visible [data-testid=readout]")
     expect(readout).to_contain_text(f"layer 4 → 12:  id −{-r2.of('id').value[4, 12]:.3f}")
     expect(readout).to_contain_text(f"mat {r2.of('mat').value[4, 12]:.3f} ± {r2.of('mat').error[4, 12]:.3f}")
-    canvas = page.locator("[data-map=mat] canvas")
+    canvas = page.locator("[data-map=mat]:visible canvas")
     box = canvas.bounding_box()
     assert box
     side = (box["width"] - 34) / 13
     canvas.click(position={"x": 34 + 9.5 * side, "y": 4 + 2.5 * side})
     expect(page.locator("[data-column=mat] .lens-column-subtitle")).to_contain_text("layer 2 mapped to layer 9")
-    page.locator(".lens-heatmap-row").press("ArrowDown")
+    page.locator(".lens-heatmap-row:visible").press("ArrowDown")
     expect(readout).to_contain_text("layer 3 → 9:")
-    page.locator(".lens-heatmap-row").press("Enter")
+    page.locator(".lens-heatmap-row:visible").press("Enter")
     expect(page.locator("[data-column=mat] .lens-column-subtitle")).to_contain_text("layer 3 mapped to layer 9")
     page.get_by_role("radio", name="of the update").click()
     expect(readout).to_contain_text(f"mat {r2.of('mat', 'update').value[3, 9]:.3f}")
