@@ -30,7 +30,7 @@ def _bench(chosen: argparse.Namespace) -> None:
 
     model = lens.load(chosen.scored)
     found = bench(model, chosen.plans, chosen.tasks, limit=chosen.limit, batch=chosen.batch)
-    print(table(model.name, found))
+    print(table(model.folder.name if model.folder else model.name, found))
     if chosen.out:
         written = {
             name: {each.task: {"accuracy": each.mean, "error": each.error, "n": len(each.right)} for each in scores}
