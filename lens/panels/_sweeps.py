@@ -9,19 +9,20 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from lens.analyses import loops, painters, windows
+from lens.analyses import loops, orders, painters, windows
 from lens.casts import Maps
 from lens.models import Model
-from lens.numerics import Grid
+from lens.numerics import Grid, Sweep
 from lens.panels._charts import BAND, line
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
 from lens.panels._undo import watch
 from lens.panels.live import Chart, HeatMap
+from lens.plans import Plan
 
 __all__ = ["Sweeps"]
 
-FIGURES: dict[str, tuple[Callable[..., Grid], dict[str, Any]]] = {
+FIGURES: dict[str, tuple[Callable[..., Grid | Sweep], dict[str, Any]]] = {
     "Strategies by window": (painters, {}),
     "Skip every window": (windows, {"recipe": "skip"}),
     "Repeat every window (i, j)": (windows, {"recipe": "repeat"}),
@@ -29,6 +30,7 @@ FIGURES: dict[str, tuple[Callable[..., Grid], dict[str, Any]]] = {
     "Loops: mean": (loops, {"join": "mean"}),
     "Loops: sum": (loops, {"join": "sum"}),
     "Loops: scaled mean": (loops, {"join": "scaled"}),
+    "Random orders by inversions": (orders, {"samples": 40}),
 }
 METRICS = {"loss change (nats)": "change", "KL (nats)": "kl", "agreement": "agreement"}
 TITLES = {"change": "Loss less that of the full model", "kl": "KL from the full model", "agreement": "Top-1 kept"}
@@ -53,10 +55,15 @@ class Sweeps(Measured):
 
     def draw(self) -> None:
         """Draw what is known."""
-        found: Grid | None = self.result
+        found: Grid | Sweep | None = self.result
         if found is None or not self.visible:
             return
         metric = self.metric.value
+        if isinstance(found, Sweep):
+            self._lay_out("chart")
+            self.chart.spec = order_spec(found, metric)
+            self.table.value = ""
+            return
         if found.row_axis == "start":
             self._lay_out("heat")
             self.heat.fill(**window_picture(found, metric))
@@ -72,7 +79,7 @@ class Sweeps(Measured):
     def _key(self) -> Any:
         return (*super()._key(), self.figure.value)
 
-    def _sweep(self, model: Model, maps: Maps | None, texts: list[str], report: Any) -> Grid:
+    def _sweep(self, model: Model, maps: Maps | None, texts: list[str], report: Any) -> Grid | Sweep:
         make, given = FIGURES[self.figure.value]
         timed = TIMED if make is painters else 0
         return make(model, texts, maps=maps, progress=report, stream=report, timed=timed, **given)
@@ -82,9 +89,9 @@ class Sweeps(Measured):
         self.heat.layout.display = "" if which == "heat" else "none"
 
     def _pick(self, message: dict[str, Any]) -> None:
-        found: Grid | None = self.result
+        found = self.result
         start, stop = str(message.get("source")), message.get("target")
-        if found is not None and start in found.rows and stop in found.columns:
+        if isinstance(found, Grid) and start in found.rows and stop in found.columns:
             plan = found.plan(found.rows.index(start), found.columns.index(stop))
             self.desk.session.plan = plan or self.desk.session.plan
 
@@ -93,7 +100,7 @@ def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
     """Lines of a grid: a row each, against its columns."""
     estimate = found.of(metric)
     share = metric == "agreement"
-    seen = f"{int(found.sweep.tokens.sum()):,} tokens of {found.sweep.sentences:,} sentences so far. {BAND}"
+    seen = f"{_seen(found.sweep)} {BAND}"
     by_size = found.row_axis == "recipe"
     name = "blocks in the window, M" if by_size else "loops, k"
     rows = range(len(found.rows)) if by_size else range(1, len(found.rows))
@@ -120,6 +127,33 @@ def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
     }
 
 
+def _seen(found: Sweep) -> str:
+    sentences = "1 sentence" if found.sentences == 1 else f"{found.sentences:,} sentences"
+    return f"{int(found.tokens.sum()):,} tokens of {sentences} so far."
+
+
+def order_spec(found: Sweep, metric: str) -> dict[str, Any]:
+    """A point for each order, by how many pairs of blocks run in the wrong order."""
+    estimate = getattr(found, metric)
+    share = metric == "agreement"
+    off = [Plan.parse(plans[0]).inversions for plans in found.plans]
+    points = line("random", "an order", estimate.value[:, 0], estimate.error[:, 0]) | {"style": "points", "x": off}
+    first = Plan.parse(found.plans[0][0]).compact
+    return {
+        "title": f"{TITLES[metric]}: random orders of the middle",
+        "note": f"{len(found.rows)} orders, such as {first}. {_seen(found)} Lines are ± 2 standard errors.",
+        "x": {"label": "pairs of blocks in the wrong order", "values": [], "low": 0},
+        "y": {
+            "label": TITLES[metric] if share else f"{TITLES[metric]} (nats)",
+            "low": 0 if share else None,
+            "high": 1 if share else None,
+            "format": "percent" if share else "number",
+        },
+        "lines": [points],
+        "marker": None,
+    }
+
+
 def window_picture(found: Grid, metric: str) -> dict[str, Any]:
     """A map of windows, from the layer before to the layer behind."""
     size = max(found.columns) + 1
@@ -131,15 +165,14 @@ def window_picture(found: Grid, metric: str) -> dict[str, Any]:
             errors[0, 0, int(row), column] = estimate.error[r, c]
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    tokens, sentences = int(found.sweep.tokens.sum()), found.sweep.sentences
     return {
         "spec": {
             "maps": [{"key": "plan", "title": TITLES[metric]}],
             "layers": list(range(size)),
             "variants": [{"key": "one", "title": "", "hint": ""}],
             "title": f"{TITLES[metric]}: {found.title}",
-            "note": f"{tokens:,} tokens of {sentences:,} sentences so far. A window goes from the layer before it "
-            "to the layer behind it. Click one to put it on the assembly line.",
+            "note": f"{_seen(found.sweep)} A window goes from the layer before it to the layer behind it. Click one to "
+            "put it on the assembly line.",
             "range": [low, high if high > low else low + 1],
             "x": "layer behind the window",
             "y": "layer before it",

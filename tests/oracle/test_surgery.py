@@ -59,6 +59,19 @@ def test_orders_equal_models_really_rebuilt(tiny: Callable[..., Any], case: str,
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
+def test_a_plan_has_the_loss_of_the_rebuilt_model(demo: Any) -> None:
+    ids = torch.tensor([demo.encode(TEXT).ids])
+    order = [0, 1, 2, 3, 7, 6, 5, 4, 8, 9, 10, 11]
+    with torch.no_grad():
+        expected = rebuilt(demo.hf, "transformer.h", order)(input_ids=ids, labels=ids).loss
+        found = lens.as_model(demo, "0-3 7-4 8-11")(input_ids=ids, labels=ids).loss
+        parallel = lens.as_model(demo, "0-3 [4-7]x2 8-11")(input_ids=ids, labels=ids).loss
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert float(parallel) == pytest.approx(
+        np.nanmean(lens.compare_plan(demo, TEXT, "0-3 [4-7]x2 8-11").loss), rel=1e-5
+    )
+
+
 def own_block(hf: Any, number: int, stream: torch.Tensor) -> torch.Tensor:
     out = hf.transformer.h[number](stream)
     return out if torch.is_tensor(out) else out[0]

@@ -1,5 +1,5 @@
 const ROOM = { left: 44, right: 14, top: 10, bottom: 38 };
-const PATTERNS = { dash: "5 4", points: "1 5" };
+const PATTERNS = { dash: "5 4" };
 
 const finite = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
@@ -72,9 +72,13 @@ function runs(spec, line) {
 
 function drawLine(spec, line, scale) {
   const group = makeSvg("g", { class: "lens-chart-line", "data-key": line.key });
+  if (line.style === "points") {
+    for (const run of runs(spec, line)) group.append(...run.flatMap((point) => drawPoint(point, scale)));
+    return group;
+  }
   for (const run of runs(spec, line)) {
     const banded = run.filter(([, , error]) => finite(error));
-    if (banded.length > 1 && line.style !== "points") {
+    if (banded.length > 1) {
       const edge = (sign) => banded.map(([x, value, error]) => `${scale.x(x)},${scale.y(value + sign * 2 * error)}`);
       group.append(makeSvg("polygon", { class: "lens-chart-band", points: [...edge(1), ...edge(-1).reverse()].join(" ") }));
     }
@@ -85,6 +89,15 @@ function drawLine(spec, line, scale) {
     }
   }
   return group;
+}
+
+/** A dot, and ± 2 errors through it. */
+function drawPoint([x, value, error], scale) {
+  const at = scale.x(x);
+  const dot = makeSvg("circle", { class: "lens-chart-dot", cx: at, cy: scale.y(value), r: 3 });
+  if (!finite(error)) return [dot];
+  const ends = { x1: at, x2: at, y1: scale.y(value - 2 * error), y2: scale.y(value + 2 * error) };
+  return [makeSvg("line", { class: "lens-chart-whisker", ...ends }), dot];
 }
 
 function guides(spec, scale) {

@@ -177,6 +177,16 @@ def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) ->
     assert bench.session.plan == "0-3 (4-7)x2 8-11"
 
 
+def test_random_orders_are_drawn_by_their_inversions(bench: Explore) -> None:
+    panel = look(bench, "Sweeps", 0)
+    panel.figure.value = "Random orders by inversions"
+    found = lens.orders(lens.load("demo"), [bench.session.text], samples=40)
+    (points,) = panel.chart.spec["lines"]
+    assert points["x"] == [Plan.parse(plans[0]).inversions for plans in found.plans]
+    np.testing.assert_allclose(points["values"], found.change.value[:, 0], atol=1e-6)
+    assert points["style"] == "points"
+
+
 def test_what_layers_do_is_what_the_analysis_says(bench: Explore) -> None:
     panel = look(bench, "What layers do", 20)
     found = lens.layers(lens.load("demo"), heldout_sentences()[:20])
