@@ -165,6 +165,14 @@ def test_generation_is_that_of_hugging_face(demo: Any) -> None:
     assert (len(steps), steps[-1], found.ended) == (40, found.text, "length")
 
 
+@pytest.mark.parametrize("plan", ["0-3 4-7~attn 8-11", "0-3 4-7~ffn 8-11", "0-3 [4~ln|mat(4>6)] 6-11", "mat(0>11) 11"])
+def test_linear_parts_and_maps_write_the_same_with_and_without_a_cache(demo: Any, plan: str) -> None:
+    planned, ids = lens.as_model(demo, plan), torch.tensor([demo.encode(TEXT).ids])
+    options = {"max_new_tokens": 16, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    cached, plain = (planned.generate(ids, use_cache=use, **options) for use in (True, False))
+    assert torch.equal(cached, plain)
+
+
 def test_sampling_follows_the_temperature_and_the_seed(demo: Any) -> None:
     found = lens.generate(demo, TEXT, "0-3 7-4 8-11", max_new_tokens=8, temperature=0.7, seed=3)
     assert found == lens.generate(demo, TEXT, "0-3 7-4 8-11", max_new_tokens=8, temperature=0.7, seed=3)
