@@ -303,6 +303,15 @@ def test_equal_plans_run_once_and_beginnings_are_shared() -> None:
     assert both.applications == 4 + 4 + 1  # block 6 runs once, side by side and alone
 
 
+def test_a_linear_part_is_not_taken_for_the_true_block_beside_it(demo: Any, texts: list[str]) -> None:
+    # all begin with block 4 on one stream: true in two of them, which share it, and with linear attention in the others
+    plans = ["0-3 [4-7] 8-11", "0-3 4 8-11", "0-3 4~attn 8-11", "0-3 [4|6]+ 8-11", "0-3 [4~attn|5] 8-11"]
+    for order in (plans, plans[::-1]):
+        together = lens.sweep(demo, texts, order).loss.value[:, 0]
+        apart = [lens.sweep(demo, texts, [plan]).loss.value[0, 0] for plan in order]
+        np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
 def test_a_sweep_refuses_in_words(demo: Any, texts: list[str]) -> None:
     with pytest.raises(PlanError, match="block 12 does not exist"):
         lens.sweep(demo, texts, ["0-12"])
