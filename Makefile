@@ -56,7 +56,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Making the environment in .venv (a few minutes the first time) …"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --upgrade pip
-	@$(PIP) hatchling editables
+	@$(PIP) hatchling editables setuptools wheel
 	@$(PIP) --no-build-isolation --group test --editable .
 	@touch $@
 
