@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from lens.casts import Maps
     from lens.errors import LensError
-    from lens.execution import as_model, generate, run
+    from lens.execution import as_model, generate, maps_for, run
     from lens.models import Model, embedded, load
     from lens.numerics import Reading
     from lens.panels import explore
@@ -59,6 +59,7 @@ __all__ = [
     "layers",
     "load",
     "loops",
+    "maps_for",
     "orders",
     "painters",
     "r2",
@@ -102,6 +103,7 @@ _HOMES: Final = {
     "run": "lens.execution",
     "as_model": "lens.execution",
     "generate": "lens.execution",
+    "maps_for": "lens.execution",
     "recipe": "lens.plans",
     "recipes": "lens.plans",
 }

@@ -19,6 +19,14 @@ class ByteCache:
         self._items: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 
+    def peek(self, key: Hashable) -> Any:
+        """What is stored under `key`, or None."""
+        with self._lock:
+            if key not in self._items:
+                return None
+            self._items.move_to_end(key)
+            return self._items[key][0]
+
     def get(self, key: Hashable, make: Callable[[], tuple[Any, int]]) -> Any:
         """What is stored under `key`, or what `make` returns as (result, bytes); too large a result is not kept."""
         with self._lock:

@@ -11,9 +11,10 @@ import traitlets
 from traitlets import HasTraits
 
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
-from lens.casts import Maps, store_folder
+from lens.casts import Maps, casts, store_folder
 from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
+from lens.execution import maps_for
 from lens.models import Model
 from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
@@ -21,7 +22,7 @@ from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
 from lens.plans import PARTS
 
-__all__ = ["Desk", "Fitting", "Problem", "parts_of"]
+__all__ = ["Desk", "Fitting", "Problem", "held", "parts_of"]
 
 Report = Callable[[Any], None]
 
@@ -89,6 +90,10 @@ class Desk(HasTraits):
             self._quick.cancel("read")
             self._slow.submit("load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
 
+    def typed(self) -> None:
+        """The text is a person's now, not an example that may be changed."""
+        self._example = False
+
     def pick(self, position: int) -> None:
         """A token was clicked: look at it, or, for a masked model, cover its word."""
         answer: Answer | None = self.answer
@@ -132,6 +137,15 @@ class Desk(HasTraits):
         """The maps in use for the model of the latest answer."""
         answer: Answer | None = self.answer
         return self.shelf.maps.get(answer.model.name) if answer else None
+
+    @property
+    def own_maps(self) -> bool:
+        """Whether those maps are others than `lens.load` would find again for the model."""
+        maps = self.maps
+        if maps is None:
+            return False
+        found = maps_for(self.answer.model)
+        return found is None or found.card != maps.card
 
     def work(
         self,
@@ -282,3 +296,10 @@ def _affordable(model: Model) -> Literal["all", "final"]:
         return "all" if len(fit_budget(model).passes) == 1 else "final"
     except LensError:
         return "final"
+
+
+def held(model: Model, maps: Maps | None) -> list[str]:
+    """The casts that can go from every layer to the last, `id` first."""
+    layers, last = tuple(range(model.n_blocks)), model.n_blocks
+    fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, layers, last)]
+    return ["id", *fitted]

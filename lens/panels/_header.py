@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,7 +19,10 @@ __all__ = ["Header"]
 class Header(Undoing, widgets.VBox):
     """Controls of a session. Sliders stay within the model's layers; moving one past the other takes it along."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(
+        self, desk: Desk, controls: Collection[str] | None = None, *, share: widgets.Widget | None = None
+    ) -> None:
+        """All controls under a title, or, of a panel alone, only those named: sentence, source, target, k."""
         self._desk = desk
         session = desk.session
         self.model = widgets.Combobox(
@@ -36,19 +40,44 @@ class Header(Undoing, widgets.VBox):
         self.source = widgets.IntSlider(0, 0, 1, description="Source layer", disabled=True)  # until a model is there
         self.target = widgets.IntSlider(1, 0, 1, description="Target layer", disabled=True)
         self.k = widgets.IntSlider(session.k, 1, 20, description="Predictions")
-        sliders = widgets.HBox([self.source, self.target, self.k])
-        sliders.add_class("lens-controls")
-        title = widgets.HTML("<h1>lens</h1>")
-        title.add_class("lens-title")
-        top = widgets.HBox([title, self.model])
-        top.add_class("lens-top")
-        super().__init__([top, self.sentence, self.notice, self.chips, sliders])
+        self.told = Notice()
+        super().__init__(list(self._rows(controls, share)))
         self.add_class("lens-header")
         self._drawing = False
         self.undo = [*self._follow_session(), *self._follow_person()]
+        self.undo.append(self.told.on_message("action", lambda _: self.told.clear()))
         self.undo.append(watch(desk, ["answer", "problem", "busy", "loading"], self._draw))
         self.undo.append(watch(session, ["source"], self._draw))
         self._draw()
+
+    def tell_left_out(self, left_out: list[str]) -> None:
+        """Say what of a link could not be followed, until it is put away."""
+        if not left_out:
+            return
+        shown = "; ".join(left_out[:5]) + ("; …" if len(left_out) > 5 else "")
+        self.told.info(
+            "This link was not followed in all.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
+        )
+
+    def _rows(self, controls: Collection[str] | None, share: widgets.Widget | None) -> Iterator[widgets.Widget]:
+        if controls is None:
+            title = widgets.HTML("<h1>lens</h1>")
+            title.add_class("lens-title")
+            top = widgets.HBox([title, self.model, *([share] if share else [])])
+            top.add_class("lens-top")
+            yield top
+        yield self.told
+        if controls is None or "sentence" in controls:
+            yield self.sentence
+        yield self.notice
+        if controls is None or "sentence" in controls:
+            yield self.chips
+        sliders = {"source": self.source, "target": self.target, "k": self.k}
+        shown = [slider for name, slider in sliders.items() if controls is None or name in controls]
+        if shown:
+            row = widgets.HBox(shown)
+            row.add_class("lens-controls")
+            yield row
 
     def _follow_session(self) -> list[Any]:
         session = self._desk.session

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,6 +13,7 @@ from lens.analyses import Progress, heldout_sentences
 from lens.casts import Maps
 from lens.models import Model
 from lens.panels._desk import Desk
+from lens.panels._python import call, heldout, opening, program
 from lens.panels._style import PLAIN
 from lens.panels._undo import Undoing, watch
 
@@ -23,7 +26,8 @@ Work = Callable[[Model, Maps | None, list[str], Any], Any]  # (model, maps, text
 class Measured(Undoing, widgets.VBox):
     """Controls and pictures around one measurement; `visible` says whether anybody looks.
 
-    Results are kept by model, maps and number of sentences, so that coming back is instant.
+    Results are kept by model, maps and number of sentences, within the bytes of the shelf's cache, so that coming back
+    is instant.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Measured(Undoing, widgets.VBox):
         self.visible = False
         self._name = name
         self._work = work
-        self._kept: dict[Any, Any] = {}
+        self._default = counts[1]
         self._wanted: Any = None
         self.count = widgets.Dropdown(
             options=[(f"{n} sentences" if n else "this text", n) for n in counts],
@@ -55,8 +59,13 @@ class Measured(Undoing, widgets.VBox):
         super().__init__([self.controls, *pictures])
         self.stop.on_click(lambda _: self._stopped())
         self.again.on_click(lambda _: self._ask())
-        self.undo = [watch(desk, ["answer"], self.refresh), watch(self.count, ["value"], self.refresh)]
+        self.undo = [
+            watch(desk, ["answer"], self.refresh),
+            watch(self.count, ["value"], self._counted),
+            watch(desk.session, ["sentences"], self._count),
+        ]
         self._show("", running=False)
+        self._count()
 
     def look(self, visible: bool) -> None:
         """Somebody looks at this panel now, or no longer."""
@@ -70,9 +79,11 @@ class Measured(Undoing, widgets.VBox):
             return
         if self._key() == self._wanted and self.result is not None:
             self.draw()
-        elif self._key() in self._kept:
-            self._wanted, self.result = self._key(), self._kept[self._key()]
+        elif (kept := self.desk.shelf.cache.peek(self._key())) is not None:
+            self._wanted, self.result = self._key(), kept
+            self.desk.stop(self._name)  # what another choice had begun
             self._show("", running=False)
+            self.dim(False)
             self.draw()
         elif self._key() != self._wanted:
             self._ask()
@@ -85,7 +96,31 @@ class Measured(Undoing, widgets.VBox):
 
     def _key(self) -> Any:
         text = "" if self.count.value else self.desk.answer.question.text
-        return self.desk.answer.model.name, id(self.desk.maps), self.count.value, text
+        return self._name, self.desk.answer.model.name, id(self.desk.maps), self.count.value, text
+
+    def program(self, function: str, *more: str, **options: Any) -> str:
+        """Code that measures the same; its result is called `found`, and `more` lines may ask it more."""
+        own, answer = self.desk.own_maps, self.desk.answer
+        texts = heldout(self.count.value) if self.count.value else f"sentences = [{answer.question.text!r}]"
+        return program(
+            *opening(self.desk, *(["from lens.analyses import heldout_sentences"] if self.count.value else [])),
+            texts,
+            call(f"found = {function}", "model", "sentences", **{"maps": "=maps" if own else None, **options}),
+            *more,
+            "frame = found.frame()",
+        )
+
+    def _counted(self) -> None:
+        """A number was chosen here: it is the session's from now on."""
+        mine = self.count.value
+        self.desk.session.sentences = None if mine == self._default else mine
+        self.refresh()
+
+    def _count(self) -> None:
+        """The session's number, if this panel offers it."""
+        wanted = self.desk.session.sentences
+        offered = [value for _, value in self.count.options]
+        self.count.value = wanted if wanted in offered else self._default
 
     def _ask(self) -> None:
         answer = self.desk.answer
@@ -96,7 +131,7 @@ class Measured(Undoing, widgets.VBox):
         self._show("Measuring …", running=True)
 
         def done(result: Any) -> None:
-            self._kept[key], self.result = result, result
+            self.result = self.desk.shelf.cache.get(key, lambda: (result, len(pickle.dumps(result))))
             self._show("", running=False)
             self.dim(False)
             self.draw()
@@ -121,8 +156,6 @@ class Measured(Undoing, widgets.VBox):
         self._show("Stopped.", running=False)
 
     def _show(self, text: str, *, running: bool) -> None:
-        from html import escape
-
         self.state.value = f'<span class="lens-state">{escape(text)}</span>'
         self.stop.layout.display = "" if running else "none"
         self.again.layout.display = "none" if running or not text else ""

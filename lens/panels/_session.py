@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from traitlets import Enum, HasTraits, Int, Unicode
+import math
+from typing import Any, Final
 
-__all__ = ["CASTS", "EXAMPLES", "METRICS", "Session"]
+from traitlets import Enum, Float, HasTraits, Int, TraitError, Unicode, validate
 
-CASTS = ("id", "mat", "difference")
+from lens.casts import casts
+
+__all__ = ["EXAMPLES", "FIGURES", "LONGEST", "METRICS", "Session"]
+
+FIGURES = ("strategies", "skip", "repeat", "reverse", "mean", "sum", "scaled", "orders")
 METRICS = ("probability", "entropy", "rank", "kl", "surprisal")
+LONGEST: Final = {"text": 20_000, "plan": 4_000, "model": 10_000}  # characters that each may hold
 EXAMPLES = {
     "causal": "The old man sat by the fire and looked at the",
     "masked": "The old man sat by the fire and [MASK] at the door.",
@@ -19,10 +25,52 @@ class Session(HasTraits):
 
     model = Unicode("demo", help="an embedded model, a folder, or a name on the Hugging Face hub")
     text = Unicode(EXAMPLES["causal"], help="the sentence")
-    source = Int(4, min=0, help="boundary whose stream is read")
-    target = Int(None, min=0, allow_none=True, help="boundary that it is cast to; None is the last")
-    position = Int(None, min=0, allow_none=True, help="token that is looked at; None follows the end, or the mask")
+    source = Int(4, min=0, max=9_999, help="boundary whose stream is read")
+    target = Int(None, min=0, max=9_999, allow_none=True, help="boundary that it is cast to; None is the last")
+    position = Int(
+        None, min=0, max=999_999, allow_none=True, help="token that is looked at; None follows the end, or the mask"
+    )
     plan = Unicode("", help="what runs on the assembly line, such as 0-3 8-11; empty is the full model")
     k = Int(8, min=1, max=20, help="how many predictions are listed")
-    cast = Enum(CASTS, "mat", help="what the lens table shows")
+    cast = Unicode("mat", help="what the lens table shows: a cast, or the difference of id and mat")
     metric = Enum(METRICS, "probability", help="what colours the lens table")
+    panel = Unicode("jump", help="the panel that is looked at")
+    against = Enum(("text", "model", "plan"), "text", help="what is compared")
+    other_text = Unicode("", help="the sentence beside; empty is one worth looking at, as are these two")
+    other_model = Unicode("", help="the model beside")
+    other_plan = Unicode("", help="the plan beside")
+    figure = Enum(FIGURES, "strategies", help="the figure of the sweeps")
+    effect = Enum(("change", "kl", "agreement"), "change", help="what sweeps measure")
+    measure = Enum(("surprisal", "kl", "entropy"), "surprisal", help="what curves show beside Precision@k")
+    precision = Enum((1, 5, 10), 1, help="the k of Precision@k")
+    leave = Enum(("mat", "id"), "mat", help="the cast that tokens leave early by")
+    exit = Float(0.3, min=-0.1, max=1.11, help="λ, the confidence that a token needs to leave early")
+    sentences = Int(None, min=0, max=100_000, allow_none=True, help="sentences measured on; None is each panel's own")
+
+    @validate("model", "text", "plan", "other_text", "other_model", "other_plan")
+    def _bounded(self, proposal: dict[str, Any]) -> str:
+        most, value = LONGEST[proposal["trait"].name.removeprefix("other_")], str(proposal["value"])
+        if len(value) > most:
+            raise TraitError(f"it has {len(value):,} characters, and at most {most:,} are taken")
+        return value.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is not text
+
+    @validate("panel")
+    def _known(self, proposal: dict[str, Any]) -> str:
+        from lens.panels._panel import panels  # not before: panels are made of what reads this
+
+        if proposal["value"] not in panels():
+            raise TraitError(f"it may be {', '.join(panels())}")
+        return str(proposal["value"])
+
+    @validate("cast")
+    def _castable(self, proposal: dict[str, Any]) -> str:
+        known = [*casts(), "difference"]
+        if proposal["value"] not in known:
+            raise TraitError(f"it may be {', '.join(known)}")
+        return str(proposal["value"])
+
+    @validate("exit")
+    def _finite(self, proposal: dict[str, Any]) -> float:
+        if math.isnan(proposal["value"]):
+            raise TraitError("it must be a number")
+        return float(proposal["value"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lens.analyses import compare_recording, read_recording
-from lens.casts import Maps
+from lens.casts import Maps, casts
 from lens.engine import ByteCache
 from lens.errors import MapsError
 from lens.execution import maps_for
@@ -101,15 +101,15 @@ class Shelf:
             return bare
         recording = self._recording(question, model, tokens)
         maps, absent = self._maps(model, bare.target)
-        casts = tuple(cast for cast in ("id", "mat") if cast not in absent)
+        shown = _readable(maps, bare.target)
 
         def make() -> tuple[Reading, int]:
             reading = read_recording(
-                recording, tokens, casts=casts, target=bare.target, k=min(LISTED, model.vocab_size), maps=maps
+                recording, tokens, casts=shown, target=bare.target, k=min(LISTED, model.vocab_size), maps=maps
             )
             return reading, reading.nbytes
 
-        reading = self.cache.get((question.model, question.text, bare.target, casts), make)
+        reading = self.cache.get((question.model, question.text, bare.target, shown), make)
         return Answer(question, model, tokens, reading, absent)
 
     def compared(self, question: Question, plan: Plan) -> Compared:
@@ -147,6 +147,13 @@ class Shelf:
         if not maps.covers("mat", tuple(range(target + 1)), target):
             return maps, {"mat": f"The maps fitted for {name_of(model)} do not go to layer {target}."}
         return maps, {}
+
+
+def _readable(maps: Maps | None, target: int) -> tuple[str, ...]:
+    """`id`, `mat`, then every other cast that goes from each layer up to the target."""
+    sources = tuple(range(target + 1))
+    fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, sources, target)]
+    return "id", *sorted(fitted, key=lambda name: name != "mat")
 
 
 def name_of(model: Model) -> str:

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import ipywidgets as widgets
 
+from lens.panels._desk import Desk
+from lens.panels._panel import panels
 from lens.panels._undo import Undoing, watch
 
 __all__ = ["Tabs"]
 
 
 class Tabs(Undoing, widgets.Tab):
-    """Tells the panels that measure whether anybody looks at them: only what is seen is computed."""
+    """A panel is made when somebody first looks at it, and told whenever somebody does: only what is seen is computed.
 
-    def __init__(self, panels: Mapping[str, widgets.Widget]) -> None:
-        super().__init__(list(panels.values()), titles=list(panels))
-        self.selected_index = 0
+    The tab and the session's `panel` follow each other.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._keys = list(panels())
+        self._made: dict[str, Any] = {}
+        seats = [widgets.VBox() for _ in self._keys]
+        super().__init__(seats, titles=[panel.title for panel in panels().values()])
         self.add_class("lens-tabs")
-        self.undo = [watch(self, ["selected_index"], self._look)]
+        self.undo = [watch(self, ["selected_index"], self._chosen), watch(desk.session, ["panel"], self._look)]
+        self.undo.append(lambda: [panel.close() for panel in self._made.values()])
+        self._look()
+
+    def panel(self, key: str) -> Any:
+        """The widget of a panel."""
+        if key not in self._made:
+            self._made[key] = panels()[key].make(self._desk)
+            self.children[self._keys.index(key)].children = [self._made[key]]
+        return self._made[key]
+
+    def shown(self) -> Any:
+        """The panel that is looked at."""
+        return self.panel(self._desk.session.panel)
+
+    def _chosen(self) -> None:
+        if self.selected_index is not None:
+            self._desk.session.panel = self._keys[self.selected_index]
 
     def _look(self) -> None:
-        for place, panel in enumerate(self.children):
-            if hasattr(panel, "look"):
-                panel.look(place == self.selected_index)
+        wanted = self._desk.session.panel
+        self.selected_index = self._keys.index(wanted)
+        for key in [wanted, *self._made]:
+            self.panel(key).look(key == wanted)

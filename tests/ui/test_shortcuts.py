@@ -38,7 +38,7 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     page.get_by_role("radio", name="of the update").click()
     expect(readout).to_contain_text(f"mat {r2.of('mat', 'update').value[3, 9]:.3f}")
 
-    opened(page, "Layers")
+    opened(page, "Curves")
     chart = page.locator(".lens-chart:visible").first
     expect(chart.locator(".lens-chart-line[data-key=mat] polyline")).to_be_visible()
     expect(chart.locator("[data-testid=readout]")).to_contain_text("layer 3:  id")

@@ -108,7 +108,7 @@ def test_sweeps_come_in_and_can_be_stopped(voila_page: OpenPage) -> None:
     chart = page.locator(".lens-chart:visible")
     expect(chart.locator("polyline").first).to_be_attached()
     expect(chart).to_contain_text("looped parallel")
-    page.get_by_role("tab", name="What layers do").click()
+    page.get_by_role("tab", name="Layers").click()
     expect(page.locator("[role=radio]", has_text="mean-centred")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     assert page.failures == []  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live
 from lens.panels.live._notice import Notice
 from lens.panels.live._sentence import Sentence
+from lens.panels.live._share import Share
 from lens.panels.live._shifts import Shifts
 from lens.panels.live._strip import Strip, items_of, plan_of
 from lens.panels.live._table import LensTable
@@ -23,6 +24,7 @@ __all__ = [
     "Live",
     "Notice",
     "Sentence",
+    "Share",
     "Shifts",
     "Strip",
     "TopK",

@@ -12,7 +12,7 @@ function render({ model, el }) {
     const spec = model.get("spec");
     const tokens = spec.tokens ?? [];
     const { ramps } = readPalette(root);
-    const most = Math.max(0.5, ...tokens.map((token) => Math.abs(token.change ?? 0)));
+    const most = spec.most ?? Math.max(0.5, ...tokens.map((token) => Math.abs(token.change ?? 0)));
     setText(title, spec.title ?? "");
     list.replaceChildren(...tokens.map((token) => shown(token, ramps, most)));
     setText(note, spec.note ?? "");

@@ -11,7 +11,7 @@ import pytest
 import lens
 from lens.analyses import heldout_sentences
 from lens.numerics import Estimate, LayerStats
-from lens.panels._anatomy import _chart
+from lens.panels.tabs.layers import _chart
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lens.analyses import curves, early_exit, exit_layers, exit_threshold, heldo
 from lens.casts import store_folder
 from lens.engine import InlineEngine
 from lens.execution import maps_for
-from lens.panels import Explore
+from lens.panels import Explore, panels
 from lens.panels._session import Session
 
 
@@ -28,7 +28,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Explore]:
 
 def look(bench: Explore, tab: str) -> Any:
     place = list(bench.tabs.titles).index(tab)
-    panel = bench.tabs.children[place]
+    panel = bench.panel(list(panels())[place])
     if hasattr(panel, "count"):
         panel.count.value = 100
     bench.tabs.selected_index = place
@@ -53,8 +53,8 @@ def test_r2_is_that_of_the_card_and_a_click_sets_the_session(bench: Explore) -> 
 
 
 def test_nothing_is_measured_before_anybody_looks(bench: Explore) -> None:
-    assert bench.tabs.children[list(bench.tabs.titles).index("Layers")].result is None
-    panel = look(bench, "Layers")
+    assert bench.panel("curves").result is None
+    panel = look(bench, "Curves")
     texts = heldout_sentences()[:100]
     expected = curves(lens.load("demo"), texts)
     lines = {line["key"]: line for line in panel.left.spec["lines"]}
@@ -71,7 +71,7 @@ def test_nothing_is_measured_before_anybody_looks(bench: Explore) -> None:
 
 
 def test_a_result_is_kept_for_when_one_comes_back(bench: Explore) -> None:
-    panel = look(bench, "Layers")
+    panel = look(bench, "Curves")
     first = panel.result
     bench.session.model = "demo-bert"
     assert panel.result is not first
@@ -116,7 +116,7 @@ def test_a_model_without_maps_says_what_to_do(bench: Explore, tmp_path: Path) ->
     bench.session.model = str(folder)
     assert "fit them under Fit" in look(bench, "r²").spec["note"]
     assert "parts=['attn']" in look(bench, "Sub-modules").state.value.replace("&#x27;", "'")
-    panel = look(bench, "Layers")
+    panel = look(bench, "Curves")
     assert [line["key"] for line in panel.left.spec["lines"]] == ["id"]
 
 
@@ -155,7 +155,7 @@ def test_bad_choices_are_said_and_nothing_is_lost(bench: Explore) -> None:
 
 
 def test_what_is_under_way_can_be_stopped(bench: Explore) -> None:
-    panel = bench.tabs.children[list(bench.tabs.titles).index("Layers")]
+    panel = bench.panel("curves")
     seen: list[str] = []
 
     def work(report: Any) -> Any:
@@ -163,5 +163,5 @@ def test_what_is_under_way_can_be_stopped(bench: Explore) -> None:
         seen.append(panel.state.value)
 
     panel._work = lambda *arguments: work(arguments[-1])
-    look(bench, "Layers")
+    look(bench, "Curves")
     assert "Stopped." in seen[0]

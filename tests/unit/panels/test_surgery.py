@@ -13,7 +13,7 @@ import lens
 from lens.analyses import heldout_sentences
 from lens.engine import InlineEngine
 from lens.errors import PlanError
-from lens.panels import Explore
+from lens.panels import Explore, panels
 from lens.panels._session import Session
 from lens.panels.live import items_of, plan_of
 from lens.plans import Plan
@@ -28,7 +28,7 @@ def bench() -> Iterator[Explore]:
 
 def look(bench: Explore, tab: str, sentences: int | None = None) -> Any:
     place = list(bench.tabs.titles).index(tab)
-    panel = bench.tabs.children[place]
+    panel = bench.panel(list(panels())[place])
     if sentences is not None:
         panel.count.value = sentences
     bench.tabs.selected_index = place
@@ -170,7 +170,7 @@ def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) ->
     assert [line["title"] for line in lines] == list(found.rows)
     np.testing.assert_allclose(lines[2]["values"], found.of("change").value[2], atol=1e-6)
     assert "one after the other" in panel.table.value
-    panel.figure.value = "Repeat every window (i, j)"
+    panel.figure.value = "repeat"
     panel.heat._handle_custom_msg({"kind": "pick", "source": 4, "target": 8}, [])
     assert bench.session.plan == "0-3 (4-7)x2 8-11"
     panel.heat._handle_custom_msg({"kind": "pick", "source": 8, "target": 4}, [])
@@ -179,7 +179,7 @@ def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) ->
 
 def test_random_orders_are_drawn_by_their_inversions(bench: Explore) -> None:
     panel = look(bench, "Sweeps", 0)
-    panel.figure.value = "Random orders by inversions"
+    panel.figure.value = "orders"
     found = lens.orders(lens.load("demo"), [bench.session.text], samples=40)
     (points,) = panel.chart.spec["lines"]
     assert points["x"] == [Plan.parse(plans[0]).inversions for plans in found.plans]
@@ -188,7 +188,7 @@ def test_random_orders_are_drawn_by_their_inversions(bench: Explore) -> None:
 
 
 def test_what_layers_do_is_what_the_analysis_says(bench: Explore) -> None:
-    panel = look(bench, "What layers do", 20)
+    panel = look(bench, "Layers", 20)
     found = lens.layers(lens.load("demo"), heldout_sentences()[:20])
     values = np.frombuffer(panel.cosines.values, "<f4").reshape(4, 13, 13)
     np.testing.assert_allclose(values, found.cosines.value, atol=1e-6)

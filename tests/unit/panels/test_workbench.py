@@ -25,7 +25,13 @@ def bench() -> Iterator[Explore]:
 
 
 def column(bench: Explore, key: str) -> dict[str, Any]:
-    return next(column for column in bench.jump.columns if column["key"] == key)
+    bench.session.panel = "jump"
+    return next(column for column in bench.panel("jump").topk.columns if column["key"] == key)
+
+
+def table(bench: Explore) -> Any:
+    bench.session.panel = "lens_table"
+    return bench.panel("lens_table")
 
 
 def shown(bench: Explore, key: str) -> dict[int, float]:
@@ -42,8 +48,8 @@ def read(bench: Explore, cast: str, source: int, position: int, target: int | No
 def test_the_first_picture_is_there_at_once(bench: Explore) -> None:
     assert not bench.desk.stale
     assert bench.header.notice.kind == "none"
-    assert [column["key"] for column in bench.jump.columns] == ["id", "mat", "model"]
-    assert bench.table.spec["layers"] == list(range(13))
+    assert [column["key"] for column in bench.panel("jump").topk.columns] == ["id", "mat", "model"]
+    assert table(bench).spec["layers"] == list(range(13))
     assert bench.header.target.value == 12
 
 
@@ -66,12 +72,12 @@ def test_the_model_column_is_the_models_own(bench: Explore) -> None:
 
 
 def test_the_table_holds_the_reading(bench: Explore) -> None:
-    reading, spec = bench.desk.answer.reading, bench.table.spec
+    reading, spec = bench.desk.answer.reading, table(bench).spec
     shape = (2, 14, len(reading.tokens), spec["k"])
-    top = np.frombuffer(bench.table.top, "<i4").reshape(shape)
+    top = np.frombuffer(table(bench).top, "<i4").reshape(shape)
     words = [spec["vocabulary"][place] for place in top[1, 4, :, 0]]
     assert words == [reading.labels[token] for token in reading.token_ids[1, 4, :, 0].tolist()]
-    scores = np.frombuffer(bench.table.scores, "<f4").reshape(5, 2, 14, -1)
+    scores = np.frombuffer(table(bench).scores, "<f4").reshape(5, 2, 14, -1)
     np.testing.assert_allclose(scores[3, 0, :13], reading.kl[0], rtol=1e-6)
     np.testing.assert_allclose(scores[0, 0, 13], reading.model_probabilities[:, 0])
     assert (scores[3, 0, 13] == 0).all()
@@ -88,7 +94,7 @@ def test_sliders_take_each_other_along(bench: Explore) -> None:
 
 
 def test_a_click_on_a_cell_sets_source_and_position(bench: Explore) -> None:
-    bench.table._handle_custom_msg({"kind": "pick", "source": 7, "position": 2}, [])
+    table(bench)._handle_custom_msg({"kind": "pick", "source": 7, "position": 2}, [])
     assert (bench.session.source, bench.desk.answer.position) == (7, 2)
     assert (bench.header.source.value, bench.header.chips.position) == (7, 2)
 
@@ -154,7 +160,7 @@ def test_what_a_person_typed_is_never_replaced() -> None:
 
 def test_choices_beyond_the_model_come_back_within_it() -> None:
     bench = Explore(Session(source=9, target=3), InlineEngine())
-    assert (bench.session.source, bench.header.source.value, bench.table.source) == (3, 3, 3)
+    assert (bench.session.source, bench.header.source.value, table(bench).source) == (3, 3, 3)
     bench.session.target = 50
     assert bench.session.target is None
     bench.session.target = 11
@@ -209,11 +215,11 @@ def test_two_workbenches_and_a_script_load_at_once() -> None:
     [("", "There is no text yet"), ("   \n", "There is no text yet")],
 )
 def test_empty_text_keeps_the_picture(bench: Explore, text: str, message: str) -> None:
-    before = bench.jump.columns
+    before = bench.panel("jump").topk.columns
     bench.session.text = text
     assert message in bench.header.notice.text
-    assert bench.jump.columns == before
-    assert bench.jump.busy
+    assert bench.panel("jump").topk.columns == before
+    assert bench.panel("jump").topk.busy
     assert bench.session.text == text
 
 
@@ -276,8 +282,8 @@ def test_without_maps_id_works_and_a_fit_is_offered_run_and_kept(bench: Explore,
     bench.session.model = str(own_model)
     assert shown(bench, "id")
     assert column(bench, "mat")["message"] == "No linear maps are fitted for own-model yet."
-    assert bench.table.spec["casts"] == ["id"]
-    bench.jump._handle_custom_msg({"kind": "action", "id": "fit"}, [])
+    assert table(bench).spec["casts"] == ["id"]
+    bench.panel("jump").topk._handle_custom_msg({"kind": "action", "id": "fit"}, [])
     assert column(bench, "mat")["message"] is None
     assert shown(bench, "mat") == pytest.approx(read(bench, "mat", bench.session.source, bench.desk.answer.position))
     assert [path.name for path in (own_model.parent / "store").glob("*/*")]

@@ -16,21 +16,23 @@ from lens.numerics import Grid, Sweep
 from lens.panels._charts import BAND, line
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
+from lens.panels._panel import Panel
+from lens.panels._session import FIGURES
 from lens.panels._undo import watch
 from lens.panels.live import Chart, HeatMap
 from lens.plans import Plan
 
-__all__ = ["Sweeps"]
+__all__ = ["PANEL", "Sweeps"]
 
-FIGURES: dict[str, tuple[Callable[..., Grid | Sweep], dict[str, Any]]] = {
-    "Strategies by window": (painters, {}),
-    "Skip every window": (windows, {"recipe": "skip"}),
-    "Repeat every window (i, j)": (windows, {"recipe": "repeat"}),
-    "Reverse every window": (windows, {"recipe": "reverse"}),
-    "Loops: mean": (loops, {"join": "mean"}),
-    "Loops: sum": (loops, {"join": "sum"}),
-    "Loops: scaled mean": (loops, {"join": "scaled"}),
-    "Random orders by inversions": (orders, {"samples": 40}),
+SWEEPS: dict[str, tuple[str, Callable[..., Grid | Sweep], dict[str, Any]]] = {
+    "strategies": ("Strategies by window", painters, {}),
+    "skip": ("Skip every window", windows, {"recipe": "skip"}),
+    "repeat": ("Repeat every window (i, j)", windows, {"recipe": "repeat"}),
+    "reverse": ("Reverse every window", windows, {"recipe": "reverse"}),
+    "mean": ("Loops: mean", loops, {"join": "mean"}),
+    "sum": ("Loops: sum", loops, {"join": "sum"}),
+    "scaled": ("Loops: scaled mean", loops, {"join": "scaled"}),
+    "orders": ("Random orders by inversions", orders, {"samples": 40}),
 }
 METRICS = {"loss change (nats)": "change", "KL (nats)": "kl", "agreement": "agreement"}
 TITLES = {"change": "Loss less that of the full model", "kl": "KL from the full model", "agreement": "Top-1 kept"}
@@ -42,16 +44,23 @@ class Sweeps(Measured):
 
     def __init__(self, desk: Desk) -> None:
         self.chart, self.heat, self.table = Chart(), HeatMap(), widgets.HTML()
-        self.figure = widgets.Dropdown(options=list(FIGURES))
+        self.figure = widgets.Dropdown(options=[(SWEEPS[key][0], key) for key in FIGURES])
         self.metric = widgets.Dropdown(options=METRICS)
         super().__init__(desk, "sweep", self._sweep, [self.chart, self.heat, self.table], (0, 50, 200, 500))
         self.controls.children = (self.figure, self.metric, *self.controls.children)
         self.undo += [
-            watch(self.figure, ["value"], self.refresh),
-            watch(self.metric, ["value"], self.draw),
+            widgets.link((desk.session, "figure"), (self.figure, "value")).unlink,
+            widgets.link((desk.session, "effect"), (self.metric, "value")).unlink,
+            watch(desk.session, ["figure"], self.refresh),
+            watch(desk.session, ["effect"], self.draw),
             self.heat.on_message("pick", self._pick),
         ]
         self._lay_out("chart")
+
+    def python(self) -> str:
+        """Run the sweep again; without its times, which are each machine's own."""
+        _, make, given = SWEEPS[self.figure.value]
+        return self.program(f"lens.{make.__name__}", **given)
 
     def draw(self) -> None:
         """Draw what is known."""
@@ -80,7 +89,7 @@ class Sweeps(Measured):
         return (*super()._key(), self.figure.value)
 
     def _sweep(self, model: Model, maps: Maps | None, texts: list[str], report: Any) -> Grid | Sweep:
-        make, given = FIGURES[self.figure.value]
+        _, make, given = SWEEPS[self.figure.value]
         timed = TIMED if make is painters else 0
         return make(model, texts, maps=maps, progress=report, stream=report, timed=timed, **given)
 
@@ -200,3 +209,13 @@ def costs(found: Grid) -> str:
 
 def _times(value: float, error: float) -> str:
     return "…" if np.isnan(value) else f"{value:.2f} ± {error:.2f}"
+
+
+PANEL = Panel(
+    "sweeps",
+    "Sweeps",
+    7,
+    "What skipping, repeating, reversing, looping and parallel blocks cost, over many sentences.",
+    Sweeps,
+    ("sentence",),
+)

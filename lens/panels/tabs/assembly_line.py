@@ -14,6 +14,8 @@ from lens.errors import LensError, PlanError
 from lens.execution import generation
 from lens.numerics import Compared, Generation
 from lens.panels._desk import Desk
+from lens.panels._panel import Panel
+from lens.panels._python import call, opening, program
 from lens.panels._recipe_form import RecipeForm
 from lens.panels._shelf import Answer
 from lens.panels._style import PLAIN
@@ -21,12 +23,12 @@ from lens.panels._undo import Undoing, watch
 from lens.panels.live import Chart, Shifts, Strip, TopK, plan_of
 from lens.plans import Plan
 
-__all__ = ["Surgery"]
+__all__ = ["PANEL", "AssemblyLine", "columns", "parting", "shifts"]
 
 HISTORY = 200  # plans that can be gone back to
 
 
-class Surgery(Undoing, widgets.VBox):
+class AssemblyLine(Undoing, widgets.VBox):
     """A strip of tiles, its text, presets; under it predictions, losses, streams and written text of both."""
 
     def __init__(self, desk: Desk) -> None:
@@ -67,6 +69,23 @@ class Surgery(Undoing, widgets.VBox):
         """Somebody looks at this panel now, or no longer."""
         self.visible = visible
         self._answered()
+
+    def python(self) -> str:
+        """Run the plan on the sentence, beside the full model."""
+        answer: Answer = self.desk.answer
+        maps = "=maps" if self.desk.own_maps else None
+        return program(
+            *opening(self.desk),
+            call(
+                "found = lens.compare_plan",
+                "model",
+                repr(answer.question.text),
+                repr(str(self._plan())),
+                k=self.desk.session.k,
+                maps=maps,
+            ),
+            "frame = found.frame()",
+        )
 
     @property
     def _n_blocks(self) -> int:
@@ -312,3 +331,13 @@ def _both(found: Generation, masked: bool) -> str:
     if masked:
         return escape(found.text)
     return f'<span class="lens-state">{escape(found.prompt)}</span>{escape(found.text)}'
+
+
+PANEL = Panel(
+    "assembly_line",
+    "Assembly line",
+    6,
+    "Skip, reorder, repeat, parallelise and replace blocks, and see what that does to the sentence.",
+    AssemblyLine,
+    ("sentence", "k"),
+)

@@ -15,14 +15,15 @@ from lens.numerics import COSINES, LayerStats
 from lens.panels._charts import BAND, line
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
+from lens.panels._panel import Panel
 from lens.panels.live import Chart, HeatMap
 
-__all__ = ["Anatomy"]
+__all__ = ["PANEL", "LayersPanel"]
 
 VERSIONS = {"flattened": "flattened", "token": "per token", "inner": "without the first", "centred": "mean-centred"}
 
 
-class Anatomy(Measured):
+class LayersPanel(Measured):
     """Heat maps and lines of one `LayerStats`."""
 
     def __init__(self, desk: Desk) -> None:
@@ -34,7 +35,11 @@ class Anatomy(Measured):
         rows = [widgets.HBox(pair) for pair in pairs]
         for row in rows:
             row.add_class("lens-charts")
-        super().__init__(desk, "what layers do", _work, [*rows, self.massive], (20, 100, 200))
+        super().__init__(desk, "layers", _work, [*rows, self.massive], (20, 100, 200))
+
+    def python(self) -> str:
+        """Measure again what layers do."""
+        return self.program("lens.layers", maps=None)
 
     def draw(self) -> None:
         """Draw all six, and the table."""
@@ -159,3 +164,8 @@ def massive_table(found: LayerStats) -> str:
         '<table class="lens-facts-table"><tr><th>layer</th><th>largest activation</th><th>÷ median</th>'
         f"<th>token</th><th>position</th><th>coordinate</th></tr>{rows}</table>"
     )
+
+
+PANEL = Panel(
+    "layers", "Layers", 8, "What each layer does to the stream: cosines, influence, norms, outliers.", LayersPanel
+)

@@ -12,20 +12,20 @@ from lens.casts import Maps
 from lens.models import Model
 from lens.numerics import EarlyExit, ExitTimes
 from lens.panels._charts import exit_spec
-from lens.panels._desk import Desk
-from lens.panels._layers import held
+from lens.panels._desk import Desk, held
 from lens.panels._measured import Measured
+from lens.panels._panel import Panel
 from lens.panels._style import PLAIN
 from lens.panels._undo import watch
 from lens.panels.live import Chart, Exits
 
-__all__ = ["Leaving"]
+__all__ = ["PANEL", "EarlyExitPanel"]
 
 AGREEMENT = 0.95
 TIMED = 40  # sentences that are timed one by one
 
 
-class Leaving(Measured):
+class EarlyExitPanel(Measured):
     """A slider for λ; the sentence's tokens by the layer that they leave at; saved against agreement."""
 
     def __init__(self, desk: Desk) -> None:
@@ -35,7 +35,17 @@ class Leaving(Measured):
         self.told = widgets.HTML()
         super().__init__(desk, "early exit", _measure, [self.exits, self.chart, self.told])
         self.controls.children = (self.lam, self.cast, *self.controls.children)
-        self.undo += [watch(self.lam, ["value"], self._moved), watch(self.cast, ["value"], self._moved)]
+        session = desk.session
+        self.undo += [
+            widgets.link((session, "exit"), (self.lam, "value")).unlink,
+            widgets.link((session, "leave"), (self.cast, "value")).unlink,
+            watch(session, ["exit", "leave"], self._moved),
+        ]
+
+    def python(self) -> str:
+        """Measure again what leaving early keeps and saves."""
+        casts = _casts(self.desk.answer.model, self.desk.maps)
+        return self.program("lens.early_exit", f"saved = found.saving({AGREEMENT})", casts=casts)
 
     def refresh(self) -> None:
         """Draw the sentence at once; measure the rest if nobody has."""
@@ -56,8 +66,9 @@ class Leaving(Measured):
         self.chart.busy = busy
 
     def _moved(self) -> None:
-        self._draw_sentence()
-        self.draw()
+        if self.visible:
+            self._draw_sentence()
+            self.draw()
 
     def _draw_sentence(self) -> None:
         answer = self.desk.answer
@@ -106,10 +117,14 @@ def picture(reading: Any, cast: str, lam: float, kind: str) -> dict[str, Any]:
 
 
 def _measure(model: Model, maps: Maps | None, texts: list[str], report: Any) -> tuple[EarlyExit, ExitTimes]:
-    casts = [cast for cast in held(model, maps) if cast in ("id", "mat")]
+    casts = _casts(model, maps)
     table = early_exit(model, texts, maps=maps, casts=casts, progress=report)
     best = next(s for s in table.saving(AGREEMENT) if s.cast == casts[-1] and s.how == "dynamic")
     return table, exit_times(model, texts[:TIMED], best.threshold, cast=casts[-1], maps=maps, progress=report)
+
+
+def _casts(model: Model, maps: Maps | None) -> list[str]:
+    return [cast for cast in held(model, maps) if cast in ("id", "mat")]
 
 
 def _told(table: EarlyExit, times: ExitTimes) -> str:
@@ -131,3 +146,13 @@ def _in_time(times: ExitTimes) -> str:
         f"{times.cast} at λ = {times.threshold:g} took {ratio:.2f} ± {error:.2f} times as long as the full model. One "
         f"look at the vocabulary costs as much as {times.break_even:.1f} blocks, and pays only if it saves more."
     )
+
+
+PANEL = Panel(
+    "early_exit",
+    "Early exit",
+    4,
+    "Where each token would leave the model, and what that keeps and saves.",
+    EarlyExitPanel,
+    ("sentence",),
+)

@@ -12,17 +12,19 @@ from lens.casts import Maps, casts, store_folder
 from lens.errors import LensError
 from lens.models import Model
 from lens.panels._desk import Desk, parts_of
+from lens.panels._panel import Panel
+from lens.panels._python import call, opening, program
 from lens.panels._style import PLAIN
 from lens.panels._undo import Undoing, watch
 
-__all__ = ["Fitting"]
+__all__ = ["PANEL", "FitPanel"]
 
 SAMPLE, OWN = "the sample text of lens", "my own text"
 MEGABYTE = 10**6
 LONGEST = 2_000_000  # characters of own text
 
 
-class Fitting(Undoing, widgets.VBox):
+class FitPanel(Undoing, widgets.VBox):
     """A form for `lens.fit` on the model at hand; what is fitted is used at once, and saved when asked."""
 
     def __init__(self, desk: Desk) -> None:
@@ -61,6 +63,24 @@ class Fitting(Undoing, widgets.VBox):
             button.on_click(lambda _, act=act: act())
         self._running(False)
         self._form()
+
+    def look(self, visible: bool) -> None:
+        """Nothing here is computed before it is asked for."""
+
+    def python(self) -> str:
+        """Fit the same maps; of text of one's own, only the place where it goes."""
+        options: dict[str, Any] = self._options()
+        if self.parts.value and self._desk.answer is not None:
+            options["parts"] = parts_of(self._desk.answer.model)
+        own = self.text.value == OWN
+        texts = 'sentences = open("sentences.txt").read().splitlines()  # one a line'
+        imports = [] if own else ["from lens.analyses import heldout_sentences, sample_sentences"]
+        return program(
+            *(line for line in opening(self._desk, *imports) if not line.startswith("maps =")),
+            texts if own else "sentences, heldout = sample_sentences(), heldout_sentences()",
+            call("maps = lens.fit", "model", "sentences", holdout=0.1 if own else "=heldout", **options),
+            "frame = maps.card.r2().frame()",
+        )
 
     def _form(self) -> None:
         """Show what the choices need, and what they will take."""
@@ -178,3 +198,6 @@ def _summary(maps: Maps) -> str:
     values = [value for value, _ in found if value is not None]
     mean = f"mean r² to the last layer {sum(values) / len(values):.3f}" if values else "no r²"
     return f"In use now: {cast} on {card.tokens:,} vectors of {card.sentences:,} sentences, {mean} on held-out text."
+
+
+PANEL = Panel("fit", "Fit", 9, "Fit linear maps between the layers of this model here, and use them at once.", FitPanel)

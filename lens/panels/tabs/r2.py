@@ -8,10 +8,12 @@ import numpy as np
 
 from lens.numerics import R2, VARIANTS
 from lens.panels._desk import Desk
-from lens.panels._undo import Undoing, watch
+from lens.panels._panel import Panel, Seen
+from lens.panels._python import opening, program
+from lens.panels._undo import watch
 from lens.panels.live import HeatMap
 
-__all__ = ["R2Maps"]
+__all__ = ["PANEL", "R2Maps"]
 
 HINTS = {
     "stream": "the paper's: how much of the target layer's stream is explained",
@@ -20,18 +22,22 @@ HINTS = {
 }
 
 
-class R2Maps(Undoing, HeatMap):
+class R2Maps(Seen, HeatMap):
     """The scores on the card of the maps in use; a click sets source and target for every panel."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(variant="stream")
         self._desk = desk
         self.undo = [
-            watch(desk, ["answer", "busy"], self._draw),
+            watch(desk, ["answer", "busy"], self.draw),
             watch(desk.session, ["source", "target"], self._select),
             self.on_message("pick", self._pick),
         ]
-        self._draw()
+
+    def python(self) -> str:
+        """The scores on the card of the maps."""
+        maps = "maps" if self._desk.own_maps else "lens.maps_for(model)"
+        return program(*opening(self._desk), f"frame = {maps}.card.r2().frame()")
 
     def _pick(self, message: dict[str, Any]) -> None:
         answer = self._desk.answer
@@ -49,10 +55,11 @@ class R2Maps(Undoing, HeatMap):
             wanted = self._desk.session.target
             self.show(source=self._desk.session.source, target=answer.model.n_blocks if wanted is None else wanted)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the scores of the maps in use."""
         self.busy = self._desk.stale
         maps = self._desk.maps
-        if self._desk.answer is None:
+        if self._desk.answer is None or not self.visible:
             return
         if maps is None or not maps.card.scores:
             name = self._desk.answer.name
@@ -86,3 +93,6 @@ def picture(r2: R2, corpus: str) -> dict[str, Any]:
         "values": r2.values.value[kept],
         "errors": r2.values.error[kept],
     }
+
+
+PANEL = Panel("r2", "r²", 2, "How much of each layer is explained from each earlier one, on held-out text.", R2Maps)

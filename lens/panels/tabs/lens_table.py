@@ -9,12 +9,15 @@ import numpy as np
 
 from lens.numerics import Reading
 from lens.panels._desk import Desk
+from lens.panels._panel import Panel, Seen
+from lens.panels._python import opening, program
 from lens.panels._session import METRICS
 from lens.panels._shelf import Answer
-from lens.panels._undo import Undoing, watch
+from lens.panels._undo import watch
 from lens.panels.live import LensTable as LiveTable
+from lens.panels.tabs.jump import reading_call
 
-__all__ = ["LensTable"]
+__all__ = ["PANEL", "LensTable", "picture"]
 
 SHOWN = 10  # predictions in a cell's tooltip
 DESCRIBED = {
@@ -26,7 +29,7 @@ DESCRIBED = {
 }
 
 
-class LensTable(Undoing, LiveTable):
+class LensTable(Seen, LiveTable):
     """Draws the session's reading; a click on a cell sets source and position."""
 
     def __init__(self, desk: Desk) -> None:
@@ -35,11 +38,19 @@ class LensTable(Undoing, LiveTable):
         self._drawn: Reading | None = None
         self.undo = [
             *(widgets.link((desk.session, name), (self, name)).unlink for name in ("cast", "metric")),
-            watch(desk, ["answer", "busy", "problem"], self._draw),
+            watch(desk, ["answer", "busy", "problem"], self.draw),
             watch(desk.session, ["source"], self._select),
             self.on_message("pick", self._pick),
         ]
-        self._draw()
+
+    def python(self) -> str:
+        """Read the sentence, and take the top prediction and the measures of every cell."""
+        return program(
+            *opening(self._desk),
+            reading_call(self._desk),
+            "best = reading.frame().query('rank == 0').drop(columns='rank')",
+            "frame = best.merge(reading.scores(), on=['cast', 'source', 'target', 'position'])",
+        )
 
     def _pick(self, message: dict[str, Any]) -> None:
         answer: Answer | None = self._desk.answer
@@ -57,8 +68,11 @@ class LensTable(Undoing, LiveTable):
         position = answer.position if answer and answer.reading is self._drawn else self.position
         self.show(source=self._desk.session.source, position=position)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the reading, once for each."""
         answer: Answer | None = self._desk.answer
+        if not self.visible:
+            return
         self.busy = self._desk.stale
         if answer and answer.reading and answer.reading is not self._drawn:
             self._drawn = answer.reading
@@ -121,3 +135,13 @@ def _metric(reading: Reading, name: str) -> dict[str, Any]:
     plane = _plane(reading, name)
     low, high = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else float(np.nanmax(plane)))
     return {"key": name, "title": title, "unit": unit, "low": low, "high": high, "better": better}
+
+
+PANEL = Panel(
+    "lens_table",
+    "Lens table",
+    1,
+    "The top prediction of every layer at every token.",
+    LensTable,
+    ("sentence", "target"),
+)

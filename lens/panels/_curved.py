@@ -1,4 +1,4 @@
-"""How well each layer foretells the model's output: Precision@k, surprisal, KL and entropy over held-out sentences."""
+"""Two charts of one `Curves`: Precision@k, and a measure to choose."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from lens.analyses import curves, submodules
-from lens.casts import Maps, casts
-from lens.models import Model
 from lens.panels._charts import METRIC_TITLES, curve_spec
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
 from lens.panels._undo import watch
 from lens.panels.live import Chart
 
-__all__ = ["Layers", "Submodules"]
+__all__ = ["Curved"]
 
 
-class _Curved(Measured):
+class Curved(Measured):
     """Two charts of one result, Precision@k and a measure to choose; a click on a layer sets the source."""
 
     note = ""
@@ -28,14 +25,15 @@ class _Curved(Measured):
         self.k = widgets.Dropdown(options=[(f"Precision@{k}", k) for k in (1, 5, 10)], value=1)
         measures = [(title.split(" (")[0], key) for key, title in METRIC_TITLES.items() if key != "precision"]
         self.metric = widgets.Dropdown(options=measures, value="surprisal")
+        session = desk.session
         charts = widgets.HBox([self.left, self.right])
         charts.add_class("lens-charts")
         super().__init__(desk, name, work, [charts])
         self.controls.children = (self.k, self.metric, *self.controls.children)
         self.undo += [
-            watch(self.k, ["value"], self.draw),
-            watch(self.metric, ["value"], self.draw),
-            watch(desk.session, ["source"], self.draw),
+            widgets.link((session, "precision"), (self.k, "value")).unlink,
+            widgets.link((session, "measure"), (self.metric, "value")).unlink,
+            watch(session, ["source", "precision", "measure"], self.draw),
             *(chart.on_message("pick", self._pick) for chart in (self.left, self.right)),
         ]
 
@@ -54,35 +52,3 @@ class _Curved(Measured):
         answer = self.desk.answer
         if answer is not None and isinstance(message.get("x"), (int, float)):
             self.desk.session.source = min(max(0, int(message["x"])), answer.target)
-
-
-class Layers(_Curved):
-    """Every cast that the maps hold, to the last layer."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "layers", _curves)
-
-
-class Submodules(_Curved):
-    """ℓ true blocks, then all later ones with one part linear."""
-
-    note = "From the layer on, one part of every block is linear: attention, feed-forward or layer norms."
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "submodules", _submodules)
-
-
-def _curves(model: Model, maps: Maps | None, texts: list[str], report: Any) -> Any:
-    return curves(model, texts, maps=maps, casts=held(model, maps), progress=report)
-
-
-def _submodules(model: Model, maps: Maps | None, texts: list[str], report: Any) -> Any:
-    shown = [cast for cast in held(model, maps) if cast in ("mat", "id")]
-    return submodules(model, texts, maps=maps, casts=shown, progress=report)
-
-
-def held(model: Model, maps: Maps | None) -> list[str]:
-    """The casts that can go from every layer to the last, `id` first."""
-    layers, last = tuple(range(model.n_blocks)), model.n_blocks
-    fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, layers, last)]
-    return ["id", *fitted]

@@ -1,0 +1,113 @@
+"""A session as the query of an address, and back: what does not fit is left out, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from traitlets import Enum, Float, Int, TraitError, TraitType, Unicode
+
+from lens.panels._session import Session
+
+__all__ = ["FIELDS", "choices", "from_link", "to_address", "to_link"]
+
+FIELDS: Final = tuple(name for name, trait in vars(Session).items() if isinstance(trait, TraitType))
+LONGEST: Final = 600_000  # characters of a link: more than the longest session takes, where each letter takes twelve
+ADDRESS: Final = 32_000  # characters of an address: servers refuse headers beyond 64 KB
+MOST: Final = 100  # fields in it
+NONE: Final = ""  # an optional number that is not chosen
+SERVERS: Final = ("token",)  # a field of the server's own, no choice of a person's
+
+
+def to_link(session: Session) -> str:
+    """The query string of what differs from a fresh session; the model and the text always stand in it."""
+    return "?" + urlencode(choices(session))
+
+
+def to_address(session: Session) -> tuple[str, bool]:
+    """The same, short enough for an address: `(link, whole)`, not whole where the sentences had to be left out."""
+    link = to_link(session)
+    if len(link) <= ADDRESS:
+        return link, True
+    kept = {name: value for name, value in choices(session).items() if name not in ("text", "other_text")}
+    return "?" + urlencode(kept), False
+
+
+def choices(session: Session) -> dict[str, Any]:
+    """What differs from a fresh session, with the model and the text."""
+    fresh = Session()
+    return {
+        name: getattr(session, name)
+        for name in FIELDS
+        if name in ("model", "text") or getattr(session, name) != getattr(fresh, name)
+    }
+
+
+def from_link(link: str | Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The choices that `link` makes, each valid for a `Session`, and in words what was left out."""
+    if isinstance(link, str):
+        try:
+            pairs = list(_pairs(link))
+        except ValueError:
+            return {}, [f"the link, as it has more than {LONGEST:,} characters or {MOST} choices"]
+    else:
+        pairs = list(link.items())
+    found: dict[str, Any] = {}
+    left_out = []
+    for name, value in pairs:
+        if name in SERVERS:
+            continue
+        if name in found:
+            left_out.append(f"a second {name}")
+            continue
+        try:
+            found[name] = _valid(name, value)
+        except (TraitError, ValueError) as error:
+            left_out.append(_why(str(name), value, error))
+    return found, left_out
+
+
+def _pairs(link: str) -> Iterator[tuple[str, str]]:
+    query = link.partition("#")[0].removeprefix("?")
+    if len(query) > LONGEST:
+        raise ValueError
+    yield from parse_qsl(query, keep_blank_values=True, errors="replace", max_num_fields=MOST)
+
+
+def _valid(name: Any, value: Any) -> Any:
+    """The value as a session holds it. TraitError or ValueError where it can't."""
+    if name not in FIELDS:
+        raise ValueError("no such choice")
+    trait = Session.class_traits()[name]
+    return getattr(Session(**{name: _parsed(trait, value)}), name)
+
+
+def _parsed(trait: Any, value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(trait, Unicode):
+        return value
+    if isinstance(trait, Int):
+        return None if value == NONE and trait.allow_none else _whole(value)
+    if isinstance(trait, Float):
+        return float(value)
+    if isinstance(trait, Enum):
+        return {str(each): each for each in trait.values or ()}.get(value, value)
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 9 or not text.isascii() or not text.isdecimal():
+        raise ValueError
+    return int(text)
+
+
+def _why(name: str, value: Any, error: Exception) -> str:
+    short = f"{str(value)[:40]}…" if len(str(value)) > 40 else str(value)
+    if name not in FIELDS:
+        return f"{name[:40]!r}, which is no choice here"
+    trait: Any = Session.class_traits()[name]
+    if isinstance(trait, Enum):
+        return f"{name} {short!r}: it may be {', '.join(map(str, trait.values or ()))}"
+    if isinstance(trait, Unicode):
+        return f"{name} {short!r}: {error}"
+    return f"{name} {short!r}: it must be a number from {trait.min} to {trait.max}"
