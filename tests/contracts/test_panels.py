@@ -49,7 +49,8 @@ def frames(bench: Explore) -> dict[str, pd.DataFrame]:
         if key != "fit"
     }
     runner = (
-        "import base64, pickle, sys\n"
+        "import base64, pickle, sys, torch\n"
+        "torch.set_num_threads(1)  # as here: products split otherwise round otherwise\n"
         "found = {}\n"
         "for key, program in pickle.loads(base64.b64decode(sys.stdin.read())).items():\n"
         "    names = {}\n"
