@@ -56,7 +56,7 @@ class Header(Undoing, widgets.VBox):
             return
         shown = "; ".join(left_out[:5]) + ("; …" if len(left_out) > 5 else "")
         self.told.info(
-            "This link was not followed in all.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
+            "This link could not be followed in full.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
         )
 
     def _rows(self, controls: Collection[str] | None, share: widgets.Widget | None) -> Iterator[widgets.Widget]:

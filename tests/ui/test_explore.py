@@ -95,7 +95,7 @@ def test_the_whole_way_through(page: Page) -> None:
     shows(page, said("demo", text, 2, 9, 2))
 
     choose_model(page, "demo-bert")
-    expect(page.locator(".lens-notice")).to_contain_text("click a word to mask it")
+    expect(page.locator(".lens-notice:visible")).to_contain_text("click a word to mask it")
     page.locator(".lens-chips [data-label*='door']").first.click()
     masked = "She opened the [MASK] and saw the"
     expect(page.get_by_role("textbox", name="Sentence")).to_have_value(masked)
@@ -112,6 +112,7 @@ def test_the_table_is_a_way_to_choose(voila_page: OpenPage) -> None:
     page = voila_page()
     settled(page)
     text = "The old man sat by the fire and looked at the"
+    page.get_by_role("tab", name="Lens table", exact=True).click()
     page.locator(".lens-table canvas").scroll_into_view_if_needed()
     cell: dict[str, Any] = page.locator(".lens-table").evaluate("root => root.lensCell(7, 3)")
     reading = lens.read(lens.load("demo"), text)
@@ -119,13 +120,14 @@ def test_the_table_is_a_way_to_choose(voila_page: OpenPage) -> None:
     assert cell["probability"] == pytest.approx(float(reading.probabilities[1, 7, 3, 0]), abs=SHORT)
     box = cell["box"]
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("tab", name="Jump", exact=True).click()
     shows(page, said("demo", text, 7, 12, 3))
 
 
 def test_bad_input_is_said_and_nothing_lost(voila_page: OpenPage) -> None:
     page = voila_page()
     settled(page)
-    sentence, notice = page.get_by_role("textbox", name="Sentence"), page.locator(".lens-notice")
+    sentence, notice = page.get_by_role("textbox", name="Sentence"), page.locator(".lens-notice:visible")
     before = bars(page, "mat")
 
     sentence.fill("")

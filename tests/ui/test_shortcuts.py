@@ -14,8 +14,15 @@ from tests.ui.conftest import OpenPage
 
 
 def opened(page: Page, tab: str) -> None:
-    expect(page.locator("[data-column=model] [data-token-id]").first).to_be_visible()
+    expect(page.locator(".lens-chips [data-position]").first).to_be_visible()
     page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def jumps(page: Page, said: str) -> None:
+    """The jump is between these layers."""
+    page.get_by_role("tab", name="Jump", exact=True).click()
+    expect(page.locator("[data-column=mat] .lens-column-subtitle")).to_contain_text(said)
+    page.get_by_role("tab", name="r²", exact=True).click()
 
 
 def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
@@ -30,11 +37,11 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     assert box
     side = (box["width"] - 34) / 13
     canvas.click(position={"x": 34 + 9.5 * side, "y": 4 + 2.5 * side})
-    expect(page.locator("[data-column=mat] .lens-column-subtitle")).to_contain_text("layer 2 mapped to layer 9")
+    jumps(page, "layer 2 mapped to layer 9")
     page.locator(".lens-heatmap-row:visible").press("ArrowDown")
     expect(readout).to_contain_text("layer 3 → 9:")
     page.locator(".lens-heatmap-row:visible").press("Enter")
-    expect(page.locator("[data-column=mat] .lens-column-subtitle")).to_contain_text("layer 3 mapped to layer 9")
+    jumps(page, "layer 3 mapped to layer 9")
     page.get_by_role("radio", name="of the update").click()
     expect(readout).to_contain_text(f"mat {r2.of('mat', 'update').value[3, 9]:.3f}")
 

@@ -85,7 +85,7 @@ function render({ model, el }) {
     make("div", { class: "lens-note" }, "One file that opens without a network; its pictures still answer the pointer."),
     problem,
   );
-  const card = make("div", { class: "lens-share-card", role: "dialog", "aria-label": "Share this view" });
+  const card = make("div", { class: "lens-share-card", role: "dialog", "aria-label": "Share this view", popover: "auto" });
   card.append(link.row, binder.row, python.row, page);
   root.append(button, card);
 
@@ -98,7 +98,6 @@ function render({ model, el }) {
   function draw() {
     const open = model.get("opened");
     setAttributes(button, { "aria-expanded": String(open) });
-    card.hidden = !open;
     setAttributes(root, { "aria-busy": String(served() && !model.get("heard")) });
     if (!open) return;
     link.show(served() ? shared(model.get("link")) : model.get("link"));
@@ -115,28 +114,32 @@ function render({ model, el }) {
     setText(problem, model.get("problem"));
   }
 
-  function toggle(open) {
+  /** Under the button, within the window; the browser closes the card at Escape and at a click elsewhere. */
+  function place() {
+    const { bottom, right } = button.getBoundingClientRect();
+    card.style.top = `${bottom + 8}px`;
+    card.style.left = `${Math.max(16, Math.min(right, innerWidth - 16) - card.offsetWidth)}px`;
+    card.style.maxHeight = `${Math.max(160, innerHeight - bottom - 24)}px`;
+  }
+
+  function toggled(event) {
+    const open = event.newState === "open";
     model.set("opened", open);
     model.save_changes();
     draw();
-    if (open) card.querySelector("textarea").focus();
-    else button.focus();
+    if (!open) return;
+    place();
+    const field = card.querySelector("textarea");
+    field.focus();
+    field.select();
+    field.scrollLeft = 0; // the beginning says where it leads
   }
 
   const follow = debounce(life, address, QUIET);
-  life.listen(button, "click", () => toggle(!model.get("opened")));
-  life.listen(root, "keydown", (event) => {
-    if (event.key !== "Escape" || !model.get("opened")) return;
-    event.stopPropagation();
-    toggle(false);
-  });
-  life.listen(document, "pointerdown", (event) => {
-    if (model.get("opened") && !root.contains(event.target)) {
-      model.set("opened", false);
-      model.save_changes();
-      draw();
-    }
-  });
+  button.popoverTargetElement = card;
+  life.listen(card, "toggle", toggled);
+  life.listen(window, "resize", place);
+  life.listen(window, "scroll", (event) => card.contains(event.target) || place(), true);
   life.listen(save, "click", () => model.send({ kind: "save" }));
   const onMessage = (message) => {
     if (message.kind === "page") download(message.name, message.html);
