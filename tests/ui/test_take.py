@@ -117,20 +117,7 @@ def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: P
     assert len(svg.find(f"{SVG}desc").text) > 10
     assert svg.find(f"{SVG}rect").get("fill") == "#ffffff"
     tags = {node.tag.removeprefix(SVG) for node in svg.iter()}
-    assert tags <= {
-        "svg",
-        "title",
-        "desc",
-        "g",
-        "rect",
-        "line",
-        "path",
-        "polygon",
-        "polyline",
-        "circle",
-        "text",
-        *PAINT,
-    }
+    assert tags <= DRAWN
     attributes = [(name, value) for node in svg.iter() for name, value in node.items()]
     assert not [name for name, value in attributes if name in ("class", "href") or "var(" in value]
     assert len(list(svg.iter(f"{SVG}text"))) > 3
