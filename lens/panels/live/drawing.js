@@ -202,8 +202,10 @@ function around(boxes) {
 /** Where words end that have no room, in pixels of the window; Infinity where there is. */
 function limitOf(node, root) {
   for (let parent = node.parentElement; parent && root.contains(parent); parent = parent.parentElement) {
-    if (getComputedStyle(parent).textOverflow !== "ellipsis") continue;
-    if (parent.scrollWidth > parent.clientWidth) return parent.getBoundingClientRect().right;
+    const style = getComputedStyle(parent);
+    if (style.position === "absolute") break; // it has a place of its own
+    if (!["hidden", "clip"].includes(style.overflowX) || parent.scrollWidth <= parent.clientWidth) continue;
+    return parent.getBoundingClientRect().right - parseFloat(style.paddingRight);
   }
   return Infinity;
 }
@@ -315,20 +317,33 @@ function traceInside(node, style, context) {
   return [...(style.display === "contents" ? [] : traceBox(node, style, context.at)), ...children];
 }
 
+/** How far to the right anything stands, so that no figure has an empty side. */
+function rightmost(root) {
+  const range = document.createRange();
+  const ends = Array.from(root.querySelectorAll("*"), (node) => {
+    const solid = ["svg", "canvas"].includes(node.localName) || ink(getComputedStyle(node).backgroundColor);
+    if (!solid) range.selectNodeContents(node);
+    const inside = node.children.length ? 0 : range.getBoundingClientRect().right;
+    return solid ? node.getBoundingClientRect().right : inside;
+  });
+  return Math.min(root.getBoundingClientRect().right, Math.max(...ends));
+}
+
 /** What stands in `root` as an SVG of its own: `{ text, width, height }`. */
 function traceSvg(root, title, words) {
+  traceBox.count = traceCanvas.count = 0;
   const edge = root.getBoundingClientRect();
   const family = getComputedStyle(root).fontFamily;
   const at = ({ left, top, width, height }) => ({ left: left - edge.left + MARGIN, top: top - edge.top + MARGIN, width, height });
-  const [width, height] = [edge.width, edge.height].map((size) => Math.ceil(size + 2 * MARGIN));
-  traceBox.count = traceCanvas.count = 0;
+  const drawn = traceElement(root, { root, at, family });
+  const [width, height] = [rightmost(root) - edge.left, edge.height].map((size) => Math.ceil(size + 2 * MARGIN));
   const svg = makeSvg("svg", {
     ...{ width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": "lens-title lens-words" },
     "font-family": family,
   });
   svg.style.fontVariantNumeric = "tabular-nums";
   svg.append(makeSvg("title", { id: "lens-title" }, title), makeSvg("desc", { id: "lens-words" }, words));
-  svg.append(makeSvg("rect", { width, height, fill: "#ffffff" }), ...traceElement(root, { root, at, family }));
+  svg.append(makeSvg("rect", { width, height, fill: "#ffffff" }), ...drawn);
   return { text: wellFormed(new XMLSerializer().serializeToString(svg)), width, height };
 }
 

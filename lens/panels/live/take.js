@@ -58,7 +58,7 @@ async function onPaper(state, width, use) {
   const end = render({ model: ownModel(state), el });
   try {
     await painted();
-    const hidden = Math.max(0, ...Array.from(paper.querySelectorAll("*"), (node) => (node.dataset.lensWide ? node.scrollWidth - node.clientWidth : 0)));
+    const hidden = Math.max(0, ...Array.from(paper.querySelectorAll("[data-lens-wide]"), (node) => node.scrollWidth - node.clientWidth));
     if (hidden) {
       paper.style.width = `${paper.clientWidth + hidden}px`; // what one would have to scroll for
       await painted();
