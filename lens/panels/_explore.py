@@ -16,12 +16,13 @@ from lens.models import Model
 from lens.panels._desk import Desk
 from lens.panels._header import Header
 from lens.panels._link import FIELDS, choices, from_link, to_link
+from lens.panels._naming import name_pictures
 from lens.panels._panel import Panel
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._sharing import Sharing
 from lens.panels._shelf import Shelf
 from lens.panels._tabs import Tabs
-from lens.panels._undo import Undoing
+from lens.panels._undo import Undoing, watch
 
 __all__ = ["Alone", "Explore", "alone", "explore"]
 
@@ -35,6 +36,15 @@ class _Seat(Undoing, widgets.VBox):
         super().__init__()
         self.add_class("lens")
         self.undo = [self.desk.close]
+
+    def _name(self) -> None:
+        """Let what is saved of the panel that is looked at say what it is."""
+        if self.desk.answer is not None:
+            name_pictures(self.shown(), self.session.panel, self.desk.answer.name)
+
+    def shown(self) -> Any:
+        """The panel that is looked at."""
+        raise NotImplementedError
 
     @property
     def state(self) -> dict[str, Any]:
@@ -58,12 +68,20 @@ class Explore(_Seat):
         self.sharing = Sharing(self.desk, self.tabs.shown, self.follow)
         self.header = Header(self.desk, share=self.sharing.button)
         self.children = [self.header, self.tabs]
-        self.undo.append(self.sharing.close)
+        self.undo += [
+            self.sharing.close,
+            watch(self.desk, ["answer"], self._name),
+            watch(session, ["panel"], self._name),
+        ]
         self.desk.ask()
 
     def panel(self, key: str) -> Any:
         """The widget of a panel, made if nobody has looked at it yet."""
         return self.tabs.panel(key)
+
+    def shown(self) -> Any:
+        """The panel that is looked at."""
+        return self.tabs.shown()
 
     def follow(self, link: str | Mapping[str, Any]) -> None:
         """Make the choices of a link, and say what it had to leave out."""
@@ -92,8 +110,13 @@ class Alone(_Seat):
         self.header = Header(self.desk, panel.controls)
         self.view = panel.make(self.desk)
         self.children = [self.header, self.view]
+        self.undo.append(watch(self.desk, ["answer"], self._name))
         self.view.look(True)
         self.desk.ask()
+
+    def shown(self) -> Any:
+        """The panel."""
+        return self.view
 
 
 def explore(

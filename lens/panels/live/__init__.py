@@ -6,7 +6,7 @@ from lens.panels.live._chart import Chart
 from lens.panels.live._chips import Chips
 from lens.panels.live._exits import Exits
 from lens.panels.live._heatmap import HeatMap
-from lens.panels.live._live import Live
+from lens.panels.live._live import Live, Picture
 from lens.panels.live._notice import Notice
 from lens.panels.live._sentence import Sentence
 from lens.panels.live._share import Share
@@ -23,6 +23,7 @@ __all__ = [
     "LensTable",
     "Live",
     "Notice",
+    "Picture",
     "Sentence",
     "Share",
     "Shifts",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import traitlets
 
-from lens.panels.live._live import Live
+from lens.panels.live._live import Picture
 
 __all__ = ["Chart"]
 
 
-class Chart(Live, asset="chart"):
+class Chart(Picture, asset="chart"):
     """A line chart; a rule under the pointer (or the arrow keys) reads all lines at one x, a click picks it.
 
     `spec` is `{"title", "note", "x": {"label", "values"}, "y": {"label", "low", "high", "format"}, "lines": [{"key",

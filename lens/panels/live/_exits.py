@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import traitlets
 
-from lens.panels.live._live import Live
+from lens.panels.live._live import Picture
 
 __all__ = ["Exits"]
 
 
-class Exits(Live, asset="exits"):
+class Exits(Picture, asset="exits"):
     """Tokens coloured by the layer that they leave at, each with what is predicted there.
 
     `spec` is `{"tokens": [{"label", "layer", "confidence", "threshold", "prediction", "model", "agrees"}], "layers",

@@ -7,12 +7,12 @@ from typing import Any
 import numpy.typing
 import traitlets
 
-from lens.panels.live._live import Live, raw
+from lens.panels.live._live import Picture, raw
 
 __all__ = ["HeatMap"]
 
 
-class HeatMap(Live, asset="heatmap"):
+class HeatMap(Picture, asset="heatmap"):
     """Source × target heat maps; hover and arrow keys read a cell, a click or Enter picks it.
 
     `spec` is `{"maps": [{"key", "title"}], "layers": [0, …], "variants": [{"key", "title", "hint"}], "title", "note"}`.

@@ -9,10 +9,11 @@ from typing import Any
 import anywidget
 import numpy
 import numpy.typing
+import traitlets
 
 from lens.errors import LensError
 
-__all__ = ["Live", "raw"]
+__all__ = ["Live", "Picture", "raw"]
 
 
 def _text(name: str) -> str:
@@ -22,13 +23,16 @@ def _text(name: str) -> str:
 class Live(anywidget.AnyWidget):
     """A picture drawn in the browser from synced traits; `class Name(Live, asset="name")` takes `name.js`, `name.css`.
 
-    `common.js` and `theme.css` are joined in front, so each widget is one self-contained module without imports.
+    What its kind shares is joined in front, so each widget is one self-contained module without imports.
     """
+
+    _scripts: tuple[str, ...] = ("common.js",)
+    _styles: tuple[str, ...] = ("theme.css",)
 
     def __init_subclass__(cls, *, asset: str | None = None, **kwargs: Any) -> None:
         if asset is not None:
-            cls._esm = "\n".join([_text("common.js"), _text(f"{asset}.js")])
-            cls._css = "\n".join([_text("theme.css"), _text(f"{asset}.css")])
+            cls._esm = "\n".join(map(_text, (*cls._scripts, f"{asset}.js")))
+            cls._css = "\n".join(map(_text, (*cls._styles, f"{asset}.css")))
         super().__init_subclass__(**kwargs)
 
     def show(self, **state: Any) -> None:
@@ -46,6 +50,16 @@ class Live(anywidget.AnyWidget):
 
         self.on_msg(receive)
         return lambda: self.on_msg(receive, remove=True)
+
+
+class Picture(Live):
+    """A live picture that can be taken along, as SVG, PNG, HTML and CSV, from a menu of its own."""
+
+    _scripts = (*Live._scripts, "drawing.js", "take.js")
+    _styles = (*Live._styles, "take.css")
+
+    stem = traitlets.Unicode("lens-").tag(sync=True)
+    """How the files that are saved of it are called; where it ends in a hyphen, the picture's own title follows."""
 
 
 def raw(name: str, values: numpy.typing.ArrayLike, kind: str, shape: tuple[int, ...]) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import traitlets
 
-from lens.panels.live._live import Live
+from lens.panels.live._live import Picture
 
 __all__ = ["Shifts"]
 
 
-class Shifts(Live, asset="shifts"):
+class Shifts(Picture, asset="shifts"):
     """Tokens coloured by the change of their loss, each with what is predicted after it.
 
     `spec` is `{"tokens": [{"label", "change", "prediction", "model", "agrees"}], "title", "note"}`; a `change` is in

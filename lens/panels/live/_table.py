@@ -7,12 +7,12 @@ from typing import Any
 import numpy.typing
 import traitlets
 
-from lens.panels.live._live import Live, raw
+from lens.panels.live._live import Picture, raw
 
 __all__ = ["LensTable"]
 
 
-class LensTable(Live, asset="table"):
+class LensTable(Picture, asset="table"):
     """Boundaries × tokens with the top-1 in each cell, coloured by a metric; hover shows the top-k, a click picks.
 
     `spec` says what the numbers are: `{"layers": [0, …], "columns": [{"label", "special", "masked"}], "casts": ["id",

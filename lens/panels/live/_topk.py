@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traitlets
 
-from lens.panels.live._live import Live
+from lens.panels.live._live import Picture
 
 __all__ = ["TopK"]
 
@@ -22,7 +22,7 @@ _FACT = traitlets.Dict(
 _ACTION = traitlets.Dict(per_key_traits={"id": traitlets.Unicode(), "label": traitlets.Unicode()}, allow_none=True)
 
 
-class TopK(Live, asset="topk"):
+class TopK(Picture, asset="topk"):
     """Columns of bars on one shared scale; sends `{"kind": "action", "id": …}` when a column's button is pressed.
 
     A column is `{"key": "id" | "mat" | "plan" | "model", "title", "subtitle", "rows", "facts", "message", "action"}`.

@@ -109,6 +109,20 @@ function guides(spec, scale) {
   });
 }
 
+// ---------------------------------------------------------------- to take along
+
+const inWords = (spec) => `${spec.y.label} by ${spec.x.label}: ${spec.lines.map((line) => line.title).join(", ")}. ${spec.note ?? ""}`.trim();
+
+/** One point of a line a row. */
+function numbersOf(spec) {
+  const names = spec.x.names;
+  const columns = ["line", spec.x.label, ...(names ? ["name"] : []), spec.y.label, "standard error"];
+  const rows = spec.lines.flatMap((line) =>
+    xs(spec, line).map((x, i) => [line.title, x, ...(names ? [names[spec.x.values.indexOf(x)] ?? ""] : []), line.values[i], line.errors?.[i]]),
+  );
+  return { columns, rows };
+}
+
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-chart");
@@ -117,7 +131,13 @@ function render({ model, el }) {
   const svg = makeSvg("svg", { class: "lens-chart-svg lens-picture", role: "img", tabindex: 0, ...OWN_KEYS });
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
   const note = make("div", { class: "lens-note" });
-  root.append(make("div", { class: "lens-panel-head" }, title, legend), svg, readout, note);
+  const take = takeAway(life, model, root, {
+    title: () => model.get("spec").title ?? "",
+    words: () => inWords(model.get("spec")),
+    traits: ["spec"],
+    tables: () => [{ hint: "numbers of every line", ...numbersOf(model.get("spec")) }],
+  });
+  root.append(make("div", { class: "lens-panel-head" }, title, legend, take.node), svg, readout, note);
   let at = null; // where the rule stands, as a value of x
   let scale = null;
 
@@ -129,6 +149,7 @@ function render({ model, el }) {
     setText(title, spec.title ?? "");
     setText(note, spec.note ?? "");
     root.classList.toggle("lens-chart-empty", !ready(spec));
+    take.hide(!ready(spec));
     showBusy(root, model.get("busy"));
     if (!ready(spec)) {
       legend.replaceChildren();

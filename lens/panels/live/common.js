@@ -34,6 +34,13 @@ function setText(node, text) {
 // Jupyter takes single keys on whatever has the focus ("b" makes a cell) unless the node itself forbids it.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
+/** Give a file to whoever sits before the screen. */
+function download(name, blob) {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
 const makeButton = (attributes) => make("button", { type: "button", ...OWN_KEYS, ...attributes });
 
 /** The widget's own root inside anywidget's element. */
@@ -47,6 +54,7 @@ function mount(el, name) {
 const ICONS = {
   check: "M3.5 8.5 6.5 11.5 12.5 4.5",
   error: "M8 4.5v4.25M8 11.4v.1M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0-12.5",
+  save: "M8 2.5v7.25M4.75 6.75 8 10l3.25-3.25M2.75 13.25h10.5",
   info: "M8 7.25v4.25M8 4.6v.1M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0-12.5",
 };
 

@@ -20,6 +20,16 @@ function showExit(node, token, layers, ramp, position) {
   setAttributes(node, { title: said, "aria-label": said, "data-position": position, "data-layer": token.layer });
 }
 
+// ---------------------------------------------------------------- to take along
+
+const inWords = ({ tokens, note }) => `${tokens.map((token) => `${token.label} leaves at layer ${token.layer}`).join("; ")}. ${note ?? ""}`.trim();
+
+/** One token a row. */
+function numbersOf(tokens) {
+  const keys = ["layer", "confidence", "threshold", "prediction", "model", "agrees"];
+  return { columns: ["position", "token", ...keys], rows: tokens.map((token, i) => [i, token.label, ...keys.map((key) => token[key])]) };
+}
+
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-exits");
@@ -28,7 +38,13 @@ function render({ model, el }) {
   const strip = make("i");
   const high = make("span");
   const differs = make("span", { class: "lens-exits-differs" }, "dashed: not what the full model says");
-  const legend = make("div", { class: "lens-exits-legend" }, low, strip, high, differs);
+  const take = takeAway(life, model, root, {
+    title: () => (model.get("spec").tokens?.length ? "Where each token leaves" : ""),
+    words: () => inWords(model.get("spec")),
+    traits: ["spec"],
+    tables: () => [{ hint: "every token", ...numbersOf(model.get("spec").tokens) }],
+  });
+  const legend = make("div", { class: "lens-exits-legend" }, low, strip, high, differs, take.node);
   const note = make("div", { class: "lens-readout", "data-testid": "note" });
   root.append(list, legend, note);
 

@@ -38,7 +38,6 @@ function ticks(count, side) {
 }
 
 function paint(canvas, data, place, palette, state) {
-  const { spec, count, values } = data;
   const width = canvas.clientWidth;
   const height = width - SIZE.left + SIZE.bottom + SIZE.top;
   const ratio = devicePixelRatio || 1;
@@ -47,6 +46,12 @@ function paint(canvas, data, place, palette, state) {
   canvas.height = Math.round(height * ratio);
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
+  canvas.lensPaint = (onto) => paintWith(onto, width, data, place, palette, state);
+  canvas.lensPaint(pen);
+}
+
+function paintWith(pen, width, data, place, palette, state) {
+  const { spec, count, values } = data;
   const side = (width - SIZE.left) / count;
   const gap = side > 8 ? 1 : 0;
   const toFill = shader(palette.ramps.r2);
@@ -91,6 +96,37 @@ function mark(pen, cell, side, colour, width) {
   pen.strokeRect(SIZE.left + t * side - 0.5, SIZE.top + s * side - 0.5, side, side);
 }
 
+// ---------------------------------------------------------------- to take along
+
+const axesOf = (spec) => [spec.y ?? "source layer", spec.x ?? "target layer"];
+
+function inWords(model) {
+  const { spec } = planes(model);
+  const [rows, columns] = axesOf(spec);
+  const variant = spec.variants?.find((each) => each.key === model.get("variant"))?.title;
+  const maps = spec.maps.map((map) => map.title).filter(Boolean).join(" and ");
+  return `Heat map${maps ? ` of ${maps}` : ""}, ${rows} by ${columns}${variant ? `: ${variant}` : ""}. ${spec.note ?? ""}`.trim();
+}
+
+/** One cell a row, of every map and variant. */
+function numbersOf(model) {
+  const { spec, count } = planes(model);
+  const [values, errors] = ["values", "errors"].map((name) => new Float32Array(bytes(model.get(name))));
+  const [source, target] = axesOf(spec);
+  const columns = ["variant", "map", source, source === target ? `other ${target}` : target, "value", "standard error"];
+  const rows = spec.variants.flatMap((variant, v) =>
+    spec.maps.flatMap((map, m) =>
+      spec.layers.flatMap((from, s) =>
+        spec.layers.slice(spec.square ? 0 : s).map((to, i) => {
+          const at = ((v * spec.maps.length + m) * count + s) * count + (spec.square ? i : s + i);
+          return [variant.key, map.title, from, to, values[at], errors[at]];
+        }),
+      ),
+    ),
+  );
+  return { columns, rows };
+}
+
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-heatmap");
@@ -104,7 +140,13 @@ function render({ model, el }) {
   const bar = make("div", { class: "lens-heatmap-bar", "aria-hidden": "true" });
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
   const note = make("div", { class: "lens-note" });
-  root.append(make("div", { class: "lens-panel-head" }, title, choose.root), row, bar, readout, note);
+  const take = takeAway(life, model, root, {
+    title: () => model.get("spec").title ?? "",
+    words: () => inWords(model),
+    traits: ["spec", "values", "errors", "variant", "source", "target"],
+    tables: () => [{ hint: "every pair, every variant", ...numbersOf(model) }],
+  });
+  root.append(make("div", { class: "lens-panel-head" }, title, choose.root, take.node), row, bar, readout, note);
   let hovered = null;
 
   const chosen = () => [model.get("source"), model.get("target")];
@@ -136,6 +178,7 @@ function render({ model, el }) {
     const ends = spec.range ? [tick(low), tick(high)] : ["≤0.0", "1.0"];
     bar.replaceChildren(make("span", {}, ends[0]), make("i"), make("span", {}, ends[1]));
     bar.hidden = readout.hidden = !data.count;
+    take.hide(!data.count);
     setText(readout, say(data, hovered ?? chosen()));
     showBusy(root, model.get("busy"));
   }

@@ -25,12 +25,6 @@ async function copy(text, field) {
   }
 }
 
-function download(name, html) {
-  const url = URL.createObjectURL(new Blob([html], { type: "text/html" }));
-  make("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
-
 /** A text to look at, with a button that copies it. */
 function copyRow(life, title, hint) {
   const id = `lens-share-${Math.random().toString(36).slice(2)}`;
@@ -142,7 +136,7 @@ function render({ model, el }) {
   life.listen(window, "scroll", (event) => card.contains(event.target) || place(), true);
   life.listen(save, "click", () => model.send({ kind: "save" }));
   const onMessage = (message) => {
-    if (message.kind === "page") download(message.name, message.html);
+    if (message.kind === "page") download(message.name, new Blob([message.html], { type: "text/html" }));
   };
   model.on("msg:custom", onMessage);
   life.undo(() => model.off("msg:custom", onMessage));

@@ -1,3 +1,13 @@
+// ---------------------------------------------------------------- to take along
+
+const inWords = ({ title, note }) => `${title}. ${note ?? ""}`.trim();
+
+/** One token a row. */
+function numbersOf(tokens) {
+  const keys = ["change", "prediction", "model", "agrees"];
+  return { columns: ["position", "token", ...keys], rows: tokens.map((token, i) => [i, token.label, ...keys.map((key) => token[key])]) };
+}
+
 /** Tokens of a sentence, each with what a plan changes in its loss, and in what is predicted after it. */
 function render({ model, el }) {
   const life = lifetime();
@@ -5,7 +15,13 @@ function render({ model, el }) {
   const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
   const list = make("div", { class: "lens-exits-list lens-picture", role: "list", "aria-label": "Tokens", dir: "ltr" });
   const note = make("div", { class: "lens-note" });
-  root.append(make("div", { class: "lens-panel-head" }, title), list, note);
+  const take = takeAway(life, model, root, {
+    title: () => model.get("spec").title ?? "",
+    words: () => inWords(model.get("spec")),
+    traits: ["spec"],
+    tables: () => [{ hint: "every token", ...numbersOf(model.get("spec").tokens) }],
+  });
+  root.append(make("div", { class: "lens-panel-head" }, title, take.node), list, note);
 
   function show() {
     if (!root.clientWidth) return; // no style to be read yet: drawn when it has a size
@@ -14,6 +30,7 @@ function render({ model, el }) {
     const { ramps } = readPalette(root);
     const most = spec.most ?? Math.max(0.5, ...tokens.map((token) => Math.abs(token.change ?? 0)));
     setText(title, spec.title ?? "");
+    take.hide(!tokens.length);
     list.replaceChildren(...tokens.map((token) => shown(token, ramps, most)));
     setText(note, spec.note ?? "");
     showBusy(root, model.get("busy"));

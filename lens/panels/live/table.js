@@ -418,6 +418,44 @@ function tooltipScores(reading, view, casts, row, column) {
   return make("div", { class: `lens-tip-scores${casts.length > 1 ? " lens-tip-two" : ""}` }, ...rows);
 }
 
+// ---------------------------------------------------------------- to take along
+
+function inWords({ reading: { spec, width }, view }) {
+  const what = view.difference ? "mat against id" : view.shown;
+  const size = `${spec.layers.length} layers by ${width} tokens`;
+  return `Lens table, ${size}: the first prediction of ${what}, coloured by ${spec.metrics[view.metric].title}. ${spec.note ?? ""}`.trim();
+}
+
+/** `row(cast, row, column)` of every cell, with where it stands in front; the model's own row once. */
+function eachCell(reading, rowsOf) {
+  const { spec, modelRow } = reading;
+  return spec.casts.flatMap((cast, c) =>
+    Array.from({ length: reading.rows }, (_, row) => row).flatMap((row) => {
+      if (row === modelRow && c > 0) return [];
+      const [name, source] = row === modelRow ? ["model", spec.target] : [cast, spec.layers[row]];
+      return spec.columns.flatMap((column, at) => {
+        const place = [name, source, spec.target, reading.positionOf(at), column.label];
+        return rowsOf(c, row, at).map((found) => [...place, ...found]);
+      });
+    }),
+  );
+}
+
+const PLACE = ["cast", "source", "target", "position", "at"];
+
+/** One cell a row: its first prediction, and every metric. */
+function cellsOf(reading) {
+  const { metrics } = reading.spec;
+  const rows = eachCell(reading, (...at) => [[reading.best(...at).label, ...metrics.map((_, i) => reading.score(i, ...at))]]);
+  return { columns: [...PLACE, "token", ...metrics.map((metric) => metric.key)], rows };
+}
+
+/** One prediction a row; rank 0 is the top. */
+function predictionsOf(reading) {
+  const rows = eachCell(reading, (...at) => reading.list(...at).map(({ label, probability }, i) => [i, label, probability]));
+  return { columns: [...PLACE, "rank", "token", "probability"], rows };
+}
+
 // ---------------------------------------------------------------- the widget
 
 const CAST_TITLES = {
@@ -426,7 +464,7 @@ const CAST_TITLES = {
   difference: "Where mat does better than id, and where worse",
 };
 
-function buildParts(root, life, choose) {
+function buildParts(root, life, choose, take) {
   const span = (name) => make("span", { class: name });
   const casts = segmented(life, "Cast", (value) => choose("cast", value));
   const metrics = segmented(life, "Metric", (value) => choose("metric", value));
@@ -436,10 +474,10 @@ function buildParts(root, life, choose) {
   const canvas = make("canvas", { "aria-hidden": "true" });
   const space = make("div", { class: "lens-table-space" }, canvas);
   const focusable = { tabindex: 0, role: "application", ...OWN_KEYS };
-  const scroll = make("div", { class: "lens-table-scroll lens-picture", ...focusable }, space);
+  const scroll = make("div", { class: "lens-table-scroll lens-picture", "data-lens-wide": true, ...focusable }, space);
   const [note, marks] = [span("lens-table-note"), span("lens-table-key")];
   const words = make("div", { class: "lens-hidden", "aria-live": "polite" });
-  const bar = make("div", { class: "lens-table-bar" }, title, casts.root, metrics.root, legend);
+  const bar = make("div", { class: "lens-table-bar" }, title, casts.root, metrics.root, legend, take);
   root.append(bar, scroll, make("div", { class: "lens-table-foot" }, note, marks), words);
   return { root, casts, metrics, title, legend, from, ramp, to, canvas, space, scroll, note, marks, words };
 }
@@ -589,7 +627,16 @@ function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-table");
   const schedule = onceAFrame(life, draw);
-  const parts = buildParts(root, life, choose);
+  const take = takeAway(life, model, root, {
+    title: () => model.get("spec").title ?? "",
+    words: () => inWords(scene),
+    traits: ["spec", "top", "probabilities", "scores", "cast", "metric", "source", "position"],
+    tables: () => [
+      { hint: "first prediction of every cell", ...cellsOf(state.reading) },
+      { hint: "every prediction of every cell", name: "predictions", ...predictionsOf(state.reading) },
+    ],
+  });
+  const parts = buildParts(root, life, choose, take.node);
   const showTip = tooltipFor(life, parts);
   const state = {
     reading: null,
@@ -618,6 +665,7 @@ function render({ model, el }) {
     scene = compose(model, parts, state, scene);
     state.reveal = false;
     paint(parts.canvas.getContext("2d"), scene);
+    parts.canvas.lensPaint = (pen) => paint(pen, { ...scene, ratio: 1 });
     showControls(parts, scene);
     showTip(scene, fresh);
   }

@@ -36,7 +36,7 @@ function makeColumn() {
   return make(
     "section",
     { class: "lens-column" },
-    make("div", { class: "lens-column-title", role: "heading", "aria-level": 3 }),
+    make("div", { class: "lens-column-title" }, make("i"), make("span", { role: "heading", "aria-level": 3 })),
     make("div", { class: "lens-column-subtitle" }),
     make(
       "div",
@@ -54,7 +54,7 @@ function showColumn(node, column, end) {
   const rows = column.message ? [] : column.rows ?? [];
   const list = find(".lens-rows");
   setAttributes(node, { "data-column": column.key, "data-testid": `column-${column.key}`, "aria-label": column.title });
-  setText(find(".lens-column-title"), column.title ?? column.key);
+  setText(find(".lens-column-title span"), column.title ?? column.key);
   setText(find(".lens-column-subtitle"), column.subtitle ?? "");
   setAttributes(find(".lens-column-subtitle"), { title: column.subtitle });
   while (list.children.length > rows.length) list.lastChild.remove();
@@ -88,11 +88,32 @@ function showFacts(list, facts) {
   });
 }
 
+// ---------------------------------------------------------------- to take along
+
+const inWords = (columns) =>
+  columns.map(({ title, subtitle, rows }) => `${title}, ${subtitle}: first ${rows[0].label} with ${percent(rows[0].probability)}`).join("; ");
+
+/** One prediction a row. */
+function numbersOf(found) {
+  const columns = ["column", "of", "rank", "token_id", "token", "probability", "agrees"];
+  const rows = found.flatMap(({ title, subtitle, rows: listed }) =>
+    listed.map((row, i) => [title, subtitle, i, row.token_id, row.label, row.probability, Boolean(row.agrees)]),
+  );
+  return { columns, rows };
+}
+
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-topk");
   const grid = make("div", { class: "lens-columns lens-picture" });
-  const key = make("div", { class: "lens-topk-foot" }, icon("check"), "the model’s own first choice");
+  const listed = () => model.get("columns").filter((column) => !column.message && column.rows?.length);
+  const take = takeAway(life, model, root, {
+    title: () => (listed().length ? `Predictions: ${listed().map((column) => column.title).join(", ")}` : ""),
+    words: () => inWords(listed()),
+    traits: ["columns", "k"],
+    tables: () => [{ hint: "every prediction", ...numbersOf(listed()) }],
+  });
+  const key = make("div", { class: "lens-topk-foot" }, icon("check"), make("span", {}, "the model’s own first choice"), take.node);
   root.append(grid, key);
 
   function draw() {
@@ -105,6 +126,7 @@ function render({ model, el }) {
     const most = Math.max(model.get("k"), ...columns.map((column) => column.rows?.length ?? 0));
     grid.style.setProperty("--lens-rows", most);
     grid.classList.toggle("lens-columns-facts", columns.some((column) => column.facts?.length));
+    take.hide(!listed().length);
     showBusy(root, model.get("busy"));
   }
 
