@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from lens.panels._charts import METRIC_TITLES, curve_spec
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
+from lens.panels._style import plain
 from lens.panels._undo import watch
 from lens.panels.live import Chart
 
@@ -22,9 +23,9 @@ class Curved(Measured):
 
     def __init__(self, desk: Desk, name: str, work: Any) -> None:
         self.left, self.right = Chart(), Chart()
-        self.k = widgets.Dropdown(options=[(f"Precision@{k}", k) for k in (1, 5, 10)], value=1)
+        self.k = plain("Precision at", options=[(f"Precision@{k}", k) for k in (1, 5, 10)], value=1)
         measures = [(title.split(" (")[0], key) for key, title in METRIC_TITLES.items() if key != "precision"]
-        self.metric = widgets.Dropdown(options=measures, value="surprisal")
+        self.metric = plain("Measure", options=measures, value="surprisal")
         session = desk.session
         charts = widgets.HBox([self.left, self.right])
         charts.add_class("lens-charts")

@@ -23,6 +23,7 @@ from lens.panels._sharing import Sharing
 from lens.panels._shelf import Shelf
 from lens.panels._tabs import Tabs
 from lens.panels._undo import Undoing, watch
+from lens.panels.live import Reach
 
 __all__ = ["Alone", "Explore", "alone", "explore"]
 
@@ -67,7 +68,7 @@ class Explore(_Seat):
         self.tabs = Tabs(self.desk)
         self.sharing = Sharing(self.desk, self.tabs.shown, self.follow)
         self.header = Header(self.desk, share=self.sharing.button)
-        self.children = [self.header, self.tabs]
+        self.children = [self.header, self.tabs, Reach()]
         self.undo += [
             self.sharing.close,
             watch(self.desk, ["answer"], self._name),
@@ -109,7 +110,7 @@ class Alone(_Seat):
         super().__init__(session, engine, shelf, example)
         self.header = Header(self.desk, panel.controls)
         self.view = panel.make(self.desk)
-        self.children = [self.header, self.view]
+        self.children = [self.header, self.view, Reach()]
         self.undo.append(watch(self.desk, ["answer"], self._name))
         self.view.look(True)
         self.desk.ask()

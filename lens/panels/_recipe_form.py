@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from lens.errors import PlanError
-from lens.panels._style import PLAIN
+from lens.panels._style import PLAIN, plain
 from lens.panels._undo import Undoing, watch
 from lens.plans import Choice, Count, Parameter, Plan, centred, recipe, recipes
 
@@ -25,7 +25,7 @@ class RecipeForm(Undoing, widgets.HBox):
         self._n_blocks = 0
         self._quiet = False
         self._fields: dict[str, Any] = {}
-        self.name = widgets.Dropdown(options=[NONE, *recipes()], value=NONE)
+        self.name = plain("Recipe", options=[NONE, *recipes()], value=NONE)
         self.window = widgets.IntRangeSlider(min=0, max=1, description="Blocks", style=PLAIN)
         super().__init__([self.name])
         self.add_class("lens-controls")

@@ -8,6 +8,7 @@ from lens.panels.live._exits import Exits
 from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live, Picture
 from lens.panels.live._notice import Notice
+from lens.panels.live._reach import Reach
 from lens.panels.live._sentence import Sentence
 from lens.panels.live._share import Share
 from lens.panels.live._shifts import Shifts
@@ -24,6 +25,7 @@ __all__ = [
     "Live",
     "Notice",
     "Picture",
+    "Reach",
     "Sentence",
     "Share",
     "Shifts",

@@ -1,6 +1,20 @@
 const ROOM = { left: 44, right: 14, top: 10, bottom: 38 };
 const PATTERNS = { dash: "5 4" };
 
+
+/** A shape for each line, so that colour is never the only sign. */
+const MARKS = [
+  (x, y, r) => `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
+  (x, y, r) => `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`,
+  (x, y, r) => `M${x} ${y - 1.3 * r}l${1.3 * r} ${2.2 * r}h${-2.6 * r}z`,
+  (x, y, r) => `M${x} ${y - 1.4 * r}l${1.4 * r} ${1.4 * r}l${-1.4 * r} ${1.4 * r}l${-1.4 * r} ${-1.4 * r}z`,
+  (x, y, r) => `M${x} ${y + 1.3 * r}l${1.3 * r} ${-2.2 * r}h${-2.6 * r}z`,
+  (x, y, r) => `M${x - 1.3 * r} ${y - r / 2}h${2.6 * r}v${r}h${-2.6 * r}zM${x - r / 2} ${y - 1.3 * r}h${r}v${2.6 * r}h${-r}z`,
+];
+const MARKED = 12; // marks along a line that has too many points for one each
+
+const drawMark = (order, x, y, r) => makeSvg("path", { class: "lens-chart-dot", d: MARKS[order % MARKS.length](x, y, r) });
+
 const finite = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 const xs = (spec, line) => line.x ?? spec.x.values;
@@ -70,10 +84,10 @@ function runs(spec, line) {
   return found.filter((run) => run.length);
 }
 
-function drawLine(spec, line, scale) {
+function drawLine(spec, line, order, scale) {
   const group = makeSvg("g", { class: "lens-chart-line", "data-key": line.key });
   if (line.style === "points") {
-    for (const run of runs(spec, line)) group.append(...run.flatMap((point) => drawPoint(point, scale)));
+    for (const run of runs(spec, line)) group.append(...run.flatMap((point) => drawPoint(point, order, scale)));
     return group;
   }
   for (const run of runs(spec, line)) {
@@ -84,17 +98,16 @@ function drawLine(spec, line, scale) {
     }
     const points = run.map(([x, value]) => `${scale.x(x)},${scale.y(value)}`).join(" ");
     group.append(makeSvg("polyline", { class: "lens-chart-stroke", points, "stroke-dasharray": PATTERNS[line.style] }));
-    if (run.length < 30) {
-      for (const [x, value] of run) group.append(makeSvg("circle", { class: "lens-chart-dot", cx: scale.x(x), cy: scale.y(value), r: 2.5 }));
-    }
+    const every = run.length < 30 ? 1 : Math.ceil(run.length / MARKED);
+    run.forEach(([x, value], i) => i % every || group.append(drawMark(order, scale.x(x), scale.y(value), 2.5)));
   }
   return group;
 }
 
-/** A dot, and ± 2 errors through it. */
-function drawPoint([x, value, error], scale) {
+/** A mark, and ± 2 errors through it. */
+function drawPoint([x, value, error], order, scale) {
   const at = scale.x(x);
-  const dot = makeSvg("circle", { class: "lens-chart-dot", cx: at, cy: scale.y(value), r: 3 });
+  const dot = drawMark(order, at, scale.y(value), 3);
   if (!finite(error)) return [dot];
   const ends = { x1: at, x2: at, y1: scale.y(value - 2 * error), y2: scale.y(value + 2 * error) };
   return [makeSvg("line", { class: "lens-chart-whisker", ...ends }), dot];
@@ -126,7 +139,7 @@ function numbersOf(spec) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-chart");
-  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 });
   const legend = make("div", { class: "lens-chart-legend" });
   const svg = makeSvg("svg", { class: "lens-chart-svg lens-picture", role: "img", tabindex: 0, ...OWN_KEYS });
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
@@ -162,14 +175,18 @@ function render({ model, el }) {
     setAttributes(svg, { viewBox: `0 0 ${width} ${height}`, "aria-label": `${spec.title}: ${spec.y.label} by ${spec.x.label}` });
     const rule = at ?? spec.marker?.x ?? null;
     const shown = rule === null ? [] : [makeSvg("line", { class: "lens-chart-rule", x1: scale.x(rule), x2: scale.x(rule), y1: ROOM.top, y2: ROOM.top + scale.inner.height })];
-    svg.replaceChildren(...axes(spec, scale), ...guides(spec, scale), ...shown, ...spec.lines.map((line) => drawLine(spec, line, scale)));
+    svg.replaceChildren(...axes(spec, scale), ...guides(spec, scale), ...shown, ...spec.lines.map((line, order) => drawLine(spec, line, order, scale)));
     const unit = make("span", { class: "lens-chart-unit" }, spec.y.format === "percent" ? `${spec.y.label}, %` : spec.y.label);
     legend.replaceChildren(unit, ...spec.lines.map(legendEntry));
     setText(readout, rule === null ? "" : sayAt(spec, rule));
   }
 
-  const legendEntry = (line) =>
-    make("span", { class: "lens-chart-key", "data-key": line.key, "data-style": line.style ?? "solid" }, make("i"), line.title);
+  function legendEntry(line, order) {
+    const stroke = { class: "lens-chart-stroke", x1: 1, x2: 21, y1: 5, y2: 5, "stroke-dasharray": PATTERNS[line.style] };
+    const drawn = [...(line.style === "points" ? [] : [makeSvg("line", stroke)]), drawMark(order, 11, 5, 3)];
+    const sample = makeSvg("svg", { width: 22, height: 10, "aria-hidden": "true" }, ...drawn);
+    return make("span", { class: "lens-chart-key", "data-key": line.key }, sample, line.title);
+  }
 
   function sayAt(spec, x) {
     const parts = spec.lines.flatMap((line) => {

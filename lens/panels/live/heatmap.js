@@ -130,7 +130,7 @@ function numbersOf(model) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-heatmap");
-  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 });
   const choose = segmented(life, "Which r²", (value) => {
     model.set("variant", value);
     model.save_changes();

@@ -12,7 +12,7 @@ function numbersOf(tokens) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-shifts");
-  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 });
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 });
   const list = make("div", { class: "lens-exits-list lens-picture", role: "list", "aria-label": "Tokens", dir: "ltr" });
   const note = make("div", { class: "lens-note" });
   const take = takeAway(life, model, root, {

@@ -233,7 +233,7 @@ function restored(items, block, at = null) {
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-strip");
-  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 3 }, "Assembly line");
+  const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 }, "Assembly line");
   const mode = segmented(life, "What a click does", (value) => {
     clicks = value;
     draw();

@@ -36,7 +36,7 @@ function makeColumn() {
   return make(
     "section",
     { class: "lens-column" },
-    make("div", { class: "lens-column-title" }, make("i"), make("span", { role: "heading", "aria-level": 3 })),
+    make("div", { class: "lens-column-title" }, make("i"), make("span", { role: "heading", "aria-level": 2 })),
     make("div", { class: "lens-column-subtitle" }),
     make(
       "div",

@@ -18,6 +18,7 @@ from lens.panels._desk import Desk
 from lens.panels._measured import Measured
 from lens.panels._panel import Panel
 from lens.panels._session import FIGURES
+from lens.panels._style import plain
 from lens.panels._undo import watch
 from lens.panels.live import Chart, HeatMap
 from lens.plans import Plan
@@ -44,8 +45,8 @@ class Sweeps(Measured):
 
     def __init__(self, desk: Desk) -> None:
         self.chart, self.heat, self.table = Chart(), HeatMap(), widgets.HTML()
-        self.figure = widgets.Dropdown(options=[(SWEEPS[key][0], key) for key in FIGURES])
-        self.metric = widgets.Dropdown(options=METRICS)
+        self.figure = plain("Figure", options=[(SWEEPS[key][0], key) for key in FIGURES])
+        self.metric = plain("Effect", options=METRICS)
         super().__init__(desk, "sweep", self._sweep, [self.chart, self.heat, self.table], (0, 50, 200, 500))
         self.controls.children = (self.figure, self.metric, *self.controls.children)
         self.undo += [

@@ -1,0 +1,23 @@
+/** A slider's handles take the words beside it; of two, each says which end it is. */
+function nameSlider(slider) {
+  const label = slider.querySelector(".widget-label")?.textContent.trim();
+  const handles = [...slider.querySelectorAll(".noUi-handle")];
+  const ends = handles.length > 1 ? [", from", ", to"] : [""];
+  if (label) handles.forEach((handle, i) => setAttributes(handle, { "aria-label": label + ends[i] }));
+}
+
+function render({ el }) {
+  const life = lifetime();
+  const root = mount(el, "lens-reach lens-hidden");
+  const name = onceAFrame(life, () => el.closest(".lens")?.querySelectorAll(".widget-slider").forEach(nameSlider));
+  const observer = new MutationObserver(name);
+  onResize(life, root, () => {
+    const seat = el.closest(".lens"); // known once it is in its place
+    if (seat) observer.observe(seat, { childList: true, subtree: true });
+    name();
+  });
+  life.undo(() => observer.disconnect());
+  return life.end;
+}
+
+export default { render };
