@@ -16,7 +16,7 @@ from lens.panels._session import Session
 from tests.ui.conftest import OpenPage
 from tests.ui.test_explore import SHORT, bars, patient, said, settled
 
-TEXT = "The old man </script><script>window.hit = 1</script> looked at the"
+TEXT = "She saw </script><b> at the"
 Heard = list[str]
 
 
