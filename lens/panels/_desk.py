@@ -78,8 +78,7 @@ class Desk(HasTraits):
 
     def ask(self) -> None:
         """Answer the session as it stands now; a model that is not in memory is loaded first."""
-        session = self.session
-        question = Question(session.model.strip(), session.text, session.target, session.position)
+        question = self._question()
         self.busy = True
         if self.shelf.ready(question.model):
             self.loading = ""
@@ -89,6 +88,25 @@ class Desk(HasTraits):
             self.loading = f"Loading {question.model[:200]} …"
             self._quick.cancel("read")
             self._slow.submit("load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
+
+    def settle(self) -> None:
+        """Answer the session as it stands, here and now, if that is under way. Raises LensError in words."""
+        while self.busy:  # twice, where the text is an example that suits another kind of model
+            self._quick.cancel("read")
+            self._slow.cancel("load")
+            question = self._question()
+            try:
+                if not self.shelf.ready(question.model):
+                    self.shelf.load(question.model)
+                answer = self.shelf.answer(question)
+            except LensError as error:
+                self._failed(error)
+                raise
+            self._answered(answer)
+
+    def _question(self) -> Question:
+        session = self.session
+        return Question(session.model.strip(), session.text, session.target, session.position)
 
     def typed(self) -> None:
         """The text is a person's now, not an example that may be changed."""

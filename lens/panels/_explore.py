@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -17,6 +18,7 @@ from lens.panels._desk import Desk
 from lens.panels._header import Header
 from lens.panels._link import FIELDS, choices, from_link, to_link
 from lens.panels._naming import name_pictures
+from lens.panels._offline import offline_html, page_name
 from lens.panels._panel import Panel
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._sharing import Sharing
@@ -83,6 +85,22 @@ class Explore(_Seat):
     def shown(self) -> Any:
         """The panel that is looked at."""
         return self.tabs.shown()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the view as one HTML page that opens without a kernel or a network, and give its path.
+
+        Its table, bars and lines still answer: another cast, layer, token or measure. A folder as `path` takes the page
+        under a name that says what it is. LensError where there is nothing to save, or no such folder.
+        """
+        self.desk.settle()
+        page = offline_html(self.desk, self.shown())
+        place = Path(path).expanduser()
+        place = place / page_name(self.desk) if place.is_dir() else place
+        try:
+            place.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise LensError(f"{place} can't be written ({error.strerror}). Give a file in a folder of yours.") from None
+        return place
 
     def follow(self, link: str | Mapping[str, Any]) -> None:
         """Make the choices of a link, and say what it had to leave out."""

@@ -13,7 +13,7 @@ from lens.panels._shelf import Answer
 from lens.panels._undo import Undoing, watch
 from lens.panels.live import Chips, Notice, Sentence
 
-__all__ = ["Header"]
+__all__ = ["Header", "chips_of"]
 
 
 class Header(Undoing, widgets.VBox):
@@ -123,7 +123,7 @@ class Header(Undoing, widgets.VBox):
             self._draw_layers(answer)
         finally:
             self._drawing = False
-        self.chips.show(tokens=_chips(answer), position=answer.position if answer.reading else -1, hint=_hint(answer))
+        self.chips.show(tokens=chips_of(answer), position=answer.position if answer.reading else -1, hint=_hint(answer))
 
     def _draw_layers(self, answer: Answer) -> None:
         session, n_blocks = self._desk.session, answer.model.n_blocks
@@ -137,7 +137,8 @@ class Header(Undoing, widgets.VBox):
         self.notice.show(kind=problem.kind if problem else "none", text=problem.text if problem else "")
 
 
-def _chips(answer: Answer) -> list[dict[str, Any]]:
+def chips_of(answer: Answer) -> list[dict[str, Any]]:
+    """The tokens of an answer, as chips."""
     tokens = answer.tokens
     return [
         {"label": label, "special": special, "masked": place in tokens.masks, "title": f"token {place}, id {token}"}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from lens.errors import LensError
 from lens.panels._desk import Desk
 from lens.panels._link import to_address
+from lens.panels._offline import offline_html, page_name
 from lens.panels._panel import View
 from lens.panels._undo import watch
 from lens.panels.live import Share
@@ -30,6 +31,7 @@ class Sharing:
             watch(desk, ["answer"], self._draw),
             watch(self.button, ["opened"], self._draw),
             self.button.on_message("search", self._searched),
+            self.button.on_message("save", self._saved),
         ]
         self._draw()
 
@@ -44,6 +46,15 @@ class Sharing:
             self._follow(search)
         self._draw()
         self.button.heard = True
+
+    def _saved(self, _: dict[str, Any]) -> None:
+        try:
+            html = offline_html(self._desk, self._shown())
+        except LensError as error:
+            self.button.problem = str(error)
+            return
+        self.button.problem = ""
+        self.button.send({"kind": "page", "name": page_name(self._desk), "html": html})
 
     def _draw(self) -> None:
         link, whole = to_address(self._desk.session)

@@ -26,11 +26,14 @@ class Live(anywidget.AnyWidget):
     What its kind shares is joined in front, so each widget is one self-contained module without imports.
     """
 
+    asset: str
+    """The name of its script."""
     _scripts: tuple[str, ...] = ("common.js",)
     _styles: tuple[str, ...] = ("theme.css",)
 
     def __init_subclass__(cls, *, asset: str | None = None, **kwargs: Any) -> None:
         if asset is not None:
+            cls.asset = asset
             cls._esm = "\n".join(map(_text, (*cls._scripts, f"{asset}.js")))
             cls._css = "\n".join(map(_text, (*cls._styles, f"{asset}.css")))
         super().__init_subclass__(**kwargs)

@@ -21,10 +21,13 @@ class LensTable(Picture, asset="table"):
     `top` int32 (C, S+1, T, k) into the vocabulary (-1 is none), `probabilities` float32 of that shape, `scores`
     float32 (M, C, S+1, T); row S is the model's own output and NaN marks an absent cell.
 
+    `spec["ids"]`, if it is there, are the token ids of the vocabulary, for the numbers that are saved.
     Where columns are not positions 0, 1, …, `spec["positions"]` lists the position of each. A metric's `low` and `high`
     may be None: then the data's own range is taken. The metric with key "rank" has a logarithmic scale that
     begins at its `low`, 0 or 1. Sends `{"kind": "pick", "source": s, "position": t}`.
     """
+
+    _scripts = (*Picture._scripts, "reading.js")
 
     spec = traitlets.Dict().tag(sync=True)
     top = traitlets.Bytes(b"").tag(sync=True)

@@ -145,6 +145,7 @@ function render({ model, el }) {
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
   const note = make("div", { class: "lens-note" });
   const take = takeAway(life, model, root, {
+    draw: render,
     title: () => model.get("spec").title ?? "",
     words: () => inWords(model.get("spec")),
     traits: ["spec"],

@@ -39,6 +39,7 @@ function render({ model, el }) {
   const high = make("span");
   const differs = make("span", { class: "lens-exits-differs" }, "dashed: not what the full model says");
   const take = takeAway(life, model, root, {
+    draw: render,
     title: () => (model.get("spec").tokens?.length ? "Where each token leaves" : ""),
     words: () => inWords(model.get("spec")),
     traits: ["spec"],

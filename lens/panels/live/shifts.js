@@ -16,6 +16,7 @@ function render({ model, el }) {
   const list = make("div", { class: "lens-exits-list lens-picture", role: "list", "aria-label": "Tokens", dir: "ltr" });
   const note = make("div", { class: "lens-note" });
   const take = takeAway(life, model, root, {
+    draw: render,
     title: () => model.get("spec").title ?? "",
     words: () => inWords(model.get("spec")),
     traits: ["spec"],

@@ -6,45 +6,7 @@ const MODEL_GAP = 8; // between the model's own row and the layers
 const SCROLLBAR = 14; // room for it, so that the page does not move when it comes
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdfd\ufe70-\ufefc]/;
 
-// ---------------------------------------------------------------- the numbers
-
-/** A little-endian array, copied because the bytes may lie at any offset. */
-function numbers(view, Kind) {
-  if (!view?.byteLength) return new Kind(0);
-  return new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-}
-
-/** One reading and what can be asked of it; null while its parts do not fit each other. */
-function openReading(model) {
-  const spec = model.get("spec");
-  if (!spec.columns?.length || !spec.casts?.length) return null;
-  const rows = spec.layers.length + 1;
-  const width = spec.columns.length;
-  const top = numbers(model.get("top"), Int32Array);
-  const probabilities = numbers(model.get("probabilities"), Float32Array);
-  const scores = numbers(model.get("scores"), Float32Array);
-  const cells = spec.casts.length * rows * width;
-  const fits = top.length === cells * spec.k && probabilities.length === top.length;
-  if (!fits || scores.length !== cells * spec.metrics.length) return null;
-  const place = (cast, row, column) => (cast * rows + row) * width + column;
-  const entry = (cast, row, column, i) => {
-    const at = place(cast, row, column) * spec.k + i;
-    return { label: spec.vocabulary[top[at]] ?? null, probability: probabilities[at] };
-  };
-  return {
-    spec,
-    rows,
-    width,
-    modelRow: rows - 1,
-    best: (cast, row, column) => entry(cast, row, column, 0),
-    list: (cast, row, column) =>
-      Array.from({ length: spec.k }, (_, i) => entry(cast, row, column, i)).filter((item) => item.label !== null),
-    score: (metric, cast, row, column) => scores[metric * cells + place(cast, row, column)],
-    rowName: (row) => (row === rows - 1 ? "model" : String(spec.layers[row])),
-    positionOf: (column) => spec.positions?.[column] ?? column,
-    columnOf: (position) => (spec.positions ? spec.positions.indexOf(position) : position),
-  };
-}
+// ---------------------------------------------------------------- what is shown of the numbers
 
 /** What is looked at now: which casts, which metric; falls back to what the reading has. */
 function chooseView(reading, cast, metricKey) {
@@ -446,14 +408,17 @@ const PLACE = ["cast", "source", "target", "position", "at"];
 /** One cell a row: its first prediction, and every metric. */
 function cellsOf(reading) {
   const { metrics } = reading.spec;
-  const rows = eachCell(reading, (...at) => [[reading.best(...at).label, ...metrics.map((_, i) => reading.score(i, ...at))]]);
-  return { columns: [...PLACE, "token", ...metrics.map((metric) => metric.key)], rows };
+  const rows = eachCell(reading, (...at) => {
+    const { id, label } = reading.best(...at);
+    return [[id, label, ...metrics.map((_, i) => reading.score(i, ...at))]];
+  });
+  return { columns: [...PLACE, "token_id", "token", ...metrics.map((metric) => metric.key)], rows };
 }
 
 /** One prediction a row; rank 0 is the top. */
 function predictionsOf(reading) {
-  const rows = eachCell(reading, (...at) => reading.list(...at).map(({ label, probability }, i) => [i, label, probability]));
-  return { columns: [...PLACE, "rank", "token", "probability"], rows };
+  const rows = eachCell(reading, (...at) => reading.list(...at).map(({ id, label, probability }, i) => [i, id, label, probability]));
+  return { columns: [...PLACE, "rank", "token_id", "token", "probability"], rows };
 }
 
 // ---------------------------------------------------------------- the widget
@@ -477,7 +442,8 @@ function buildParts(root, life, choose, take) {
   const scroll = make("div", { class: "lens-table-scroll lens-picture", "data-lens-wide": true, ...focusable }, space);
   const [note, marks] = [span("lens-table-note"), span("lens-table-key")];
   const words = make("div", { class: "lens-hidden", "aria-live": "polite" });
-  const bar = make("div", { class: "lens-table-bar" }, title, casts.root, metrics.root, legend, take);
+  const side = make("div", { class: "lens-table-side" }, legend, take);
+  const bar = make("div", { class: "lens-table-bar" }, title, casts.root, metrics.root, side);
   root.append(bar, scroll, make("div", { class: "lens-table-foot" }, note, marks), words);
   return { root, casts, metrics, title, legend, from, ramp, to, canvas, space, scroll, note, marks, words };
 }
@@ -628,6 +594,7 @@ function render({ model, el }) {
   const root = mount(el, "lens-table");
   const schedule = onceAFrame(life, draw);
   const take = takeAway(life, model, root, {
+    draw: render,
     title: () => model.get("spec").title ?? "",
     words: () => inWords(scene),
     traits: ["spec", "top", "probabilities", "scores", "cast", "metric", "source", "position"],

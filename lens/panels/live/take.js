@@ -1,5 +1,5 @@
 // Taking a picture along: as SVG, PNG, a page of its own, or its numbers as CSV. All of it is made in the browser, so
-// it also works where the kernel is gone. The widget's own `render` draws the copy that goes onto paper.
+// it also works where the kernel is gone.
 
 const TAKE_SCALE = 2; // pixels of a PNG to a pixel of the screen
 const TAKE_SIDE = 16_384; // and the most that browsers draw along one side
@@ -50,12 +50,12 @@ function ownModel(state) {
 const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 
 /** The picture on white paper, whole and at rest, for as long as `use` needs it. */
-async function onPaper(state, width, use) {
+async function onPaper(draw, state, width, use) {
   const el = make("div");
   const paper = make("div", { class: "lens-paper", "aria-hidden": "true", inert: true }, el);
   document.body.append(paper);
   paper.style.width = `${Math.max(NARROW, width)}px`;
-  const end = render({ model: ownModel(state), el });
+  const end = draw({ model: ownModel(state), el });
   try {
     await painted();
     const hidden = Math.max(0, ...Array.from(paper.querySelectorAll("[data-lens-wide]"), (node) => node.scrollWidth - node.clientWidth));
@@ -143,12 +143,12 @@ function slug(text, most = 48) {
 }
 
 /** What is saved, under a name that says what it is. */
-function makings(model, root, { title, words, traits, tables }) {
+function makings(model, root, { draw, title, words, traits, tables }) {
   const stem = model.get("stem") || "lens-";
   const heading = () => title() || "Figure";
   const base = stem.endsWith("-") ? stem + (slug(title()) || "figure") : stem;
   const state = () => Object.fromEntries(traits.map((name) => [name, model.get(name)]));
-  const drawn = () => onPaper({ ...state(), busy: false }, root.clientWidth, (node) => traceSvg(node, heading(), words()));
+  const drawn = () => onPaper(draw, { ...state(), busy: false }, root.clientWidth, (node) => traceSvg(node, heading(), words()));
   const page = () => {
     const kept = Object.fromEntries(Object.entries(state()).map(([name, value]) => [name, packed(value)]));
     return htmlOf(heading(), { ...kept, busy: false, stem }, model.get("_esm"), model.get("_css"));
@@ -169,8 +169,8 @@ function makings(model, root, { title, words, traits, tables }) {
 /**
  * A quiet button with a menu of what can be saved of this picture.
  *
- * `about` is `{ title(), words(), traits, tables() }`: its heading, what it shows in a sentence, what a copy needs, and
- * its numbers as `{ name, hint, columns, rows }`, one observation a row. `hide` puts the button away while there is
+ * `about` is `{ draw, title(), words(), traits, tables() }`: the widget's own `render`, which draws the copy that goes
+ * onto paper, its heading, what it shows in a sentence, what a copy needs, and its numbers as `{ name, hint, columns, rows }`, one observation a row. `hide` puts the button away while there is
  * nothing to save.
  */
 function takeAway(life, model, root, about) {

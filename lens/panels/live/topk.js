@@ -108,6 +108,7 @@ function render({ model, el }) {
   const grid = make("div", { class: "lens-columns lens-picture" });
   const listed = () => model.get("columns").filter((column) => !column.message && column.rows?.length);
   const take = takeAway(life, model, root, {
+    draw: render,
     title: () => (listed().length ? `Predictions: ${listed().map((column) => column.title).join(", ")}` : ""),
     words: () => inWords(listed()),
     traits: ["columns", "k"],

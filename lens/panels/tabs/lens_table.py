@@ -81,9 +81,9 @@ class LensTable(Seen, LiveTable):
             self._select()
 
 
-def picture(answer: Answer, reading: Reading) -> dict[str, Any]:
+def picture(answer: Answer, reading: Reading, k: int = SHOWN) -> dict[str, Any]:
     """Everything the picture needs, so that switching cast or metric asks nothing of the kernel."""
-    k = min(SHOWN, reading.k)
+    k = min(k, reading.k)
     ids = np.concatenate([reading.token_ids, _model_row(reading, reading.model_token_ids)], axis=1)[..., :k]
     probabilities = np.concatenate([reading.probabilities, _model_row(reading, reading.model_probabilities)], axis=1)
     known, places = np.unique(ids, return_inverse=True)
@@ -97,6 +97,7 @@ def picture(answer: Answer, reading: Reading) -> dict[str, Any]:
             ],
             "casts": list(reading.casts),
             "k": k,
+            "ids": known.tolist(),
             "vocabulary": [reading.labels[token] for token in known.tolist()],
             "metrics": [_metric(reading, name) for name in METRICS],
             "positions": list(reading.positions),
