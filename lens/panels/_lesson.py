@@ -8,6 +8,7 @@ A section begins with a heading of the second level. Its state is what its live 
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -107,7 +108,7 @@ def read_lesson(number: int, path: Path) -> Lesson:
 
 
 def _take(section: _Section, source: str) -> None:
-    section.questions += [Question(asked.strip(), answer.strip()) for asked, answer in DETAILS.findall(source)]
+    section.questions += [Question(_markdown(asked), answer.strip()) for asked, answer in DETAILS.findall(source)]
     if section.state is None:
         section.prose.append(DETAILS.sub("", source))
 
@@ -116,6 +117,11 @@ def _step(section: _Section, name: str) -> Step:
     if section.state is None:
         raise LensError(f"{name}: the section {section.title!r} has no live panel, such as lens.panels.jump(source=4).")
     return Step(section.title, _joined(section.prose), section.state, tuple(section.questions))
+
+
+def _markdown(summary: str) -> str:
+    """A `<summary>`, in which a notebook reads HTML and no markdown."""
+    return re.sub(r"</?em>", "*", re.sub(r"</?code>", "`", html.unescape(summary))).strip()
 
 
 def _joined(prose: Iterable[str]) -> str:

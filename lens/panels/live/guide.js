@@ -54,7 +54,8 @@ function render({ model, el }) {
   setText(all, "All lessons");
   setText(close, "Close");
   setText(back, "Back");
-  root.append(make("div", { class: "lens-guide-head" }, all, close), heading, place, said, foot);
+  const head = make("div", { class: "lens-guide-head" }, all, close);
+  root.append(head, heading, place, said, foot);
   setAttributes(root, { role: "complementary", "aria-label": "Lessons" });
 
   let drawn = ""; // the step whose prose is on the page: a question that was opened stays open
@@ -66,6 +67,8 @@ function render({ model, el }) {
     const step = model.get("step");
     const lesson = lessons.find((each) => each.number === number);
     all.hidden = foot.hidden = said.hidden = !lesson;
+    if (lesson) head.after(heading);
+    else head.prepend(heading);
     setText(heading, lesson ? `${number}. ${lesson.title}` : "Lessons");
     const named = steps.map(({ title }, i) => ({ number: i + 1, title }));
     const focused = place.contains(document.activeElement);
@@ -85,7 +88,7 @@ function render({ model, el }) {
     said.replaceChildren(
       make("h3", { class: "lens-guide-title" }, step.title),
       make("div", { class: "lens-guide-prose" }, ...drawProse(step.prose)),
-      ...step.questions.map(drawQuestion),
+      make("div", { class: "lens-guide-questions" }, ...step.questions.map(drawQuestion)),
     );
     root.scrollTop = 0;
   }
