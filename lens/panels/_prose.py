@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -34,10 +35,15 @@ def _drawn(tokens: Iterable[dict[str, Any]]) -> list[Node]:
 
 def _node(token: dict[str, Any]) -> list[Node]:
     kind = token["type"]
-    children = _drawn(token["children"]) if "children" in token else [token.get("raw", BETWEEN.get(kind, ""))]
+    children = _drawn(token["children"]) if "children" in token else [_words(token)]
     if kind == "list":
         return [{"tag": "ol" if token["attrs"]["ordered"] else "ul", "children": children}]
     if kind not in TAGS:
         return [child for child in children if child]
     found: dict[str, Any] = {"tag": TAGS[kind], "children": children}
     return [found | {"href": token["attrs"]["url"]} if kind == "link" else found]
+
+
+def _words(token: dict[str, Any]) -> str:
+    text: str = token.get("raw", BETWEEN.get(token["type"], ""))
+    return html.unescape(text) if token["type"] == "text" else text  # "&amp;" is markdown for "&", but not in code
