@@ -29,7 +29,7 @@ class Teaching:
             watch(session, ["lesson", "step"], self._draw),
             watch(self.button, ["value"], self._toggled),
             self.guide.on_message("go", self._go),
-            self.guide.on_message("close", lambda _: self.button.set_trait("value", False)),
+            self.guide.on_message("close", self._shut),
         ]
         self._draw()
 
@@ -44,6 +44,10 @@ class Teaching:
             self._session.lesson = None
         else:
             self._follow({"lesson": message.get("lesson"), "step": message.get("step", 1)})
+
+    def _shut(self, _: Any) -> None:
+        self.button.value = False
+        self.button.focus()  # where it was opened
 
     def _toggled(self) -> None:
         if not self.button.value:
