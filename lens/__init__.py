@@ -108,9 +108,13 @@ _HOMES: Final = {
     "recipes": "lens.plans",
 }
 
+_ROOMS: Final = ("panels", "views")  # whole modules of things to look at: lens.panels.jump(model), lens.views.curves(…)
+
 
 def __getattr__(name: str) -> Any:
     """Fetch a public name from its module at first use, and keep it."""
+    if name in _ROOMS:
+        return import_module(f"lens.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'lens' has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -16,7 +16,7 @@ from lens.errors import LensError
 from lens.models import Model
 from lens.panels._desk import Desk
 from lens.panels._header import Header
-from lens.panels._link import FIELDS, choices, from_link, to_link
+from lens.panels._link import FIELDS, choices, from_link, to_link, whole
 from lens.panels._naming import name_pictures
 from lens.panels._offline import offline_html, page_name
 from lens.panels._panel import Panel
@@ -24,6 +24,7 @@ from lens.panels._session import EXAMPLES, Session
 from lens.panels._sharing import Sharing
 from lens.panels._shelf import Shelf
 from lens.panels._tabs import Tabs
+from lens.panels._teaching import Teaching
 from lens.panels._undo import Undoing, watch
 from lens.panels.live import Reach
 
@@ -69,10 +70,12 @@ class Explore(_Seat):
         super().__init__(session, engine, shelf, example)
         self.tabs = Tabs(self.desk)
         self.sharing = Sharing(self.desk, self.tabs.shown, self.follow)
-        self.header = Header(self.desk, share=self.sharing.button)
-        self.children = [self.header, self.tabs, Reach()]
+        self.teaching = Teaching(session, self.follow)
+        self.header = Header(self.desk, actions=[self.teaching.button, self.sharing.button])
+        self.children = [self.teaching.guide, widgets.VBox([self.header, self.tabs]), Reach()]
+        self.add_class("lens-workbench")
         self.undo += [
-            self.sharing.close,
+            *(each.close for each in (self.sharing, self.teaching, self.header, self.tabs)),
             watch(self.desk, ["answer"], self._name),
             watch(session, ["panel"], self._name),
         ]
@@ -105,6 +108,7 @@ class Explore(_Seat):
     def follow(self, link: str | Mapping[str, Any]) -> None:
         """Make the choices of a link, and say what it had to leave out."""
         found, left_out = from_link(link)
+        found = whole(found)
         if {"text", "model"} & found.keys():
             self.desk.typed()
         with self.session.hold_trait_notifications():
@@ -151,8 +155,8 @@ def explore(
     `model` is an embedded name (default "demo", or $LENS_MODEL), a folder, a name on the Hugging Face hub, or a model
     from `lens.load`, then with `maps` of one's own if there are any; `text` the sentence; `state` a whole view, as the
     query of a link ("?text=…&source=4") or as `.state` gives it: what it can't set, it leaves out and says so.
-    `choices` are any trait of the session (source, target, position, plan, panel, k, cast, metric, …); they, `model`
-    and `text` come before `state`. LensError says what a choice may be.
+    `choices` are any trait of the session (source, target, position, plan, panel, k, cast, metric, lesson, …); they,
+    `model` and `text` come before `state`. LensError says what a choice may be.
     """
     session, shelf, example, left_out = _begin(model, text, maps, state, choices)
     made = Explore(session, shelf=shelf, example=example)
@@ -187,7 +191,9 @@ def _begin(
     shelf = Shelf()
     if maps is not None and not isinstance(model, Model):
         raise LensError("Give the model that the maps are for, from lens.load, together with them.")
+    _session(choices)  # valid by themselves, or refused
     found, left_out = from_link(state or {})
+    found = whole(found | choices)
     if isinstance(model, Model):
         shelf.add(model, maps)
         model = model.name
@@ -196,13 +202,13 @@ def _begin(
     if text is not None:
         found["text"] = text
     example = "text" not in found
-    return _session({"text": EXAMPLES["causal"]} | found, choices), shelf, example, left_out
+    return _session({"text": EXAMPLES["causal"]} | found), shelf, example, left_out
 
 
-def _session(found: dict[str, Any], choices: dict[str, Any]) -> Session:
-    if unknown := sorted(choices.keys() - set(FIELDS)):
+def _session(chosen: dict[str, Any]) -> Session:
+    if unknown := sorted(chosen.keys() - set(FIELDS)):
         raise LensError(f"There is no choice {', '.join(unknown)}; choices are {', '.join(FIELDS)}.")
     try:
-        return Session(**found | choices)
+        return Session(**chosen)
     except TraitError as error:
         raise LensError(f"That choice can't be made: {error}.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -20,9 +20,9 @@ class Header(Undoing, widgets.VBox):
     """Controls of a session. Sliders stay within the model's layers; moving one past the other takes it along."""
 
     def __init__(
-        self, desk: Desk, controls: Collection[str] | None = None, *, share: widgets.Widget | None = None
+        self, desk: Desk, controls: Collection[str] | None = None, *, actions: Sequence[widgets.Widget] = ()
     ) -> None:
-        """All controls under a title, or, of a panel alone, only those named: sentence, source, target, k."""
+        """All controls under a title with `actions` beside it, or, of a panel alone, only those named."""
         self._desk = desk
         session = desk.session
         self.model = widgets.Combobox(
@@ -41,7 +41,7 @@ class Header(Undoing, widgets.VBox):
         self.target = widgets.IntSlider(1, 0, 1, description="Target layer", disabled=True)
         self.k = widgets.IntSlider(session.k, 1, 20, description="Predictions")
         self.told = Notice()
-        super().__init__(list(self._rows(controls, share)))
+        super().__init__(list(self._rows(controls, actions)))
         self.add_class("lens-header")
         self._drawing = False
         self.undo = [*self._follow_session(), *self._follow_person()]
@@ -59,11 +59,13 @@ class Header(Undoing, widgets.VBox):
             "This link could not be followed in full.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
         )
 
-    def _rows(self, controls: Collection[str] | None, share: widgets.Widget | None) -> Iterator[widgets.Widget]:
+    def _rows(self, controls: Collection[str] | None, actions: Sequence[widgets.Widget]) -> Iterator[widgets.Widget]:
         if controls is None:
             title = widgets.HTML("<h1>lens</h1>")
             title.add_class("lens-title")
-            top = widgets.HBox([title, self.model, *([share] if share else [])])
+            beside = widgets.HBox(list(actions))
+            beside.add_class("lens-actions")
+            top = widgets.HBox([title, self.model, beside])
             top.add_class("lens-top")
             yield top
         yield self.told

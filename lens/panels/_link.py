@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from traitlets import Enum, Float, Int, TraitError, TraitType, Unicode
 
+from lens.panels._lesson import step_at
 from lens.panels._session import Session
 
-__all__ = ["FIELDS", "choices", "from_link", "to_address", "to_link"]
+__all__ = ["FIELDS", "choices", "from_link", "to_address", "to_link", "whole"]
 
 FIELDS: Final = tuple(name for name, trait in vars(Session).items() if isinstance(trait, TraitType))
 LONGEST: Final = 600_000  # characters of a link: more than the longest session takes, where each letter takes twelve
@@ -22,7 +23,7 @@ SERVERS: Final = ("token",)  # a field of the server's own, no choice of a perso
 
 def to_link(session: Session) -> str:
     """The query string of what differs from a fresh session; the model and the text always stand in it."""
-    return "?" + urlencode(choices(session))
+    return _query(choices(session))
 
 
 def to_address(session: Session) -> tuple[str, bool]:
@@ -31,17 +32,30 @@ def to_address(session: Session) -> tuple[str, bool]:
     if len(link) <= ADDRESS:
         return link, True
     kept = {name: value for name, value in choices(session).items() if name not in ("text", "other_text")}
-    return "?" + urlencode(kept), False
+    return _query(kept), False
+
+
+def _query(chosen: Mapping[str, Any]) -> str:
+    return "?" + urlencode({name: NONE if value is None else value for name, value in chosen.items()})
 
 
 def choices(session: Session) -> dict[str, Any]:
-    """What differs from a fresh session, with the model and the text."""
-    fresh = Session()
+    """What differs from a fresh session, with the model, the text, and what the step of a lesson would set."""
+    fresh, step = Session(), step_at(session.lesson, session.step)
+    always = {"model", "text", *(step.state if step else ())}
     return {
         name: getattr(session, name)
         for name in FIELDS
-        if name in ("model", "text") or getattr(session, name) != getattr(fresh, name)
+        if name in always or getattr(session, name) != getattr(fresh, name)
     }
+
+
+def whole(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Valid choices; where they open a step of a lesson, all that they leave open is as the step has it."""
+    step = step_at(found.get("lesson"), found.get("step", 1))
+    if step is None:
+        return dict(found)
+    return {name: getattr(Session(), name) for name in FIELDS} | from_link(step.state)[0] | dict(found)
 
 
 def from_link(link: str | Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from traitlets import Enum, Float, HasTraits, Int, TraitError, Unicode, validate
 
 from lens.casts import casts
+from lens.panels._lesson import lesson_notebooks
 
 __all__ = ["EXAMPLES", "FIGURES", "LONGEST", "METRICS", "Session"]
 
@@ -46,6 +47,8 @@ class Session(HasTraits):
     leave = Enum(("mat", "id"), "mat", help="the cast that tokens leave early by")
     exit = Float(0.3, min=-0.1, max=1.11, help="λ, the confidence that a token needs to leave early")
     sentences = Int(None, min=0, max=100_000, allow_none=True, help="sentences measured on; None is each panel's own")
+    lesson = Int(None, min=1, max=max(lesson_notebooks(), default=0), allow_none=True, help="the lesson that is open")
+    step = Int(1, min=1, max=99, help="the step of the lesson")
 
     @validate("model", "text", "plan", "other_text", "other_model", "other_plan")
     def _bounded(self, proposal: dict[str, Any]) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NOTEBOOKS = sorted(FOLDER.rglob("[!.]*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LIMIT = 120  # seconds that a notebook may take
+FORGET = "import ipywidgets\nipywidgets.Widget.close_all()\n%reset -f"
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -20,11 +24,22 @@ def notebook(request: pytest.FixtureRequest) -> Any:
     return nbformat.read(request.param, as_version=4)
 
 
-def test_it_runs(notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    client = NotebookClient(notebook, timeout=300, store_widget_state=False, resources={"metadata": {"path": tmp_path}})
-    client.execute()
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """One kernel for all, as it takes seconds to import torch; in an empty folder, without a network."""
+    folder = tmp_path_factory.mktemp("kernel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        manager, client = start_new_kernel(cwd=str(folder))
+    yield manager
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_it_runs(notebook: Any, kernel: KernelManager) -> None:
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))  # nothing of the one before is there
+    NotebookClient(notebook, km=kernel, timeout=LIMIT, store_widget_state=False).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     assert any(WIDGET in output.get("data", ()) for output in outputs)
@@ -41,3 +56,4 @@ def test_voila_shows_it_in_our_page_wherever_it_runs(notebook: Any) -> None:
 
 def test_there_are_notebooks() -> None:
     assert FOLDER / "explore.ipynb" in NOTEBOOKS
+    assert len(list((FOLDER / "lessons").glob("*.ipynb"))) >= 7

@@ -111,6 +111,7 @@ def pip(python: Path, *words: str) -> str:
         r"lens/panels/live/.*\.js",
         r"lens/panels/live/.*\.css",
         r"lens/app/explore\.ipynb",
+        r"lens/panels/lessons/7-[^/]*\.ipynb",
         r"lens/app/jupyter/labconfig/default_setting_overrides\.json",
         r"lens/py\.typed",
         r"layer_lens-[^/]*\.data/data/share/jupyter/voila/templates/lens/index\.html\.j2",

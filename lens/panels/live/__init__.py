@@ -5,6 +5,7 @@ from __future__ import annotations
 from lens.panels.live._chart import Chart
 from lens.panels.live._chips import Chips
 from lens.panels.live._exits import Exits
+from lens.panels.live._guide import Guide
 from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live, Picture
 from lens.panels.live._notice import Notice
@@ -20,6 +21,7 @@ __all__ = [
     "Chart",
     "Chips",
     "Exits",
+    "Guide",
     "HeatMap",
     "LensTable",
     "Live",
