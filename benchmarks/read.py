@@ -1,68 +1,152 @@
-"""What a reading costs beside the model's own forward, in one run: `python benchmarks/read.py [MODEL]`.
+"""What a reading costs beside the model's own forward and beside other logit lenses: `python -m benchmarks.read`.
 
-Each figure is a median over rounds in which every measure takes its turn, so that a busy machine slows all alike.
+By default a GPT-2 of the small size with random weights, 16 tokens, id and mat from every layer. `--peers` reads the
+same weights with TransformerLens, nnsight and tuned-lens too, in environments made under `.peers_cache` at first use,
+and checks that all list the same tokens. Measures take turns, so that a busy machine slows all alike.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
-import time
+import tempfile
 from collections.abc import Callable
-from statistics import median, quantiles
+from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.torch import save_file
 
 import lens
+from benchmarks._measure import (
+    gpt2,
+    interleaved,
+    machine,
+    made_maps,
+    options,
+    say,
+    size,
+    spread,
+    table,
+    text_of,
+    written,
+)
+from benchmarks._peers import PEERS, Peer, running
 from lens.analyses import read_recording
+from lens.casts import Maps
 from lens.execution import maps_for
+from lens.models import Model
+from lens.numerics import Reading
 
-TEXT = "The old man sat by the fire and looked at the window of his house while the rain fell."
-ROUNDS = 60
+CLOSE = 1e-5  # of two probabilities, relative: places may be exchanged
 
 
 def main() -> None:
-    model = lens.load(sys.argv[1] if len(sys.argv) > 1 else "demo")
-    text = TEXT.replace("window", model.mask_token) if model.mask_token else TEXT
-    tokens, maps = model.encode(text), maps_for(model)
-    ids, recording = torch.tensor([tokens.ids]), model.record(tokens)
-    casts = ("id", "mat") if maps else ("id",)
+    asked = options(
+        __doc__,
+        model={"help": "a model of lens, instead of one with random weights"},
+        tokens={"type": int, "default": 16},
+        peers={"nargs": "*", "choices": list(PEERS), "default": [], "help": "which peers to read with as well"},
+    )
+    model = lens.load(asked.model) if asked.model else gpt2(**size(asked.tiny), device=asked.device)
+    maps = maps_for(model) or made_maps(model)
+    text = text_of(model, asked.tokens)
+    say(f"{model.name}: {model.n_blocks} blocks of width {model.width}, vocabulary {model.vocab_size:,}, ")
+    say(f"{asked.tokens} tokens, n = {asked.rounds} rounds in turns. {machine()}.\n")
+    with tempfile.TemporaryDirectory() as folder, running(asked.peers, given(model, text, maps, Path(folder))) as peers:
+        own = lens.read(model, text, maps=maps)
+        alike = {name: agreement(own, peer) for name, peer in peers.items()}
+        spent = interleaved({**ours(model, text, maps), **peers}, asked.rounds)
+    bare, whole = spent["bare forward"], spent["lens.read, all positions"]
+    rows = [[name, each, written(each.ratio(bare)), written(each.ratio(whole))] for name, each in spent.items()]
+    say(table(["what", "ms, median (quartiles)", "× bare forward", "× lens.read"], rows))
+    for name, said in alike.items():
+        say(f"{name} {PEERS[name]}: {said}")
+    goals(spent, alike)
 
-    def forward() -> None:
-        with torch.no_grad():
-            model.hf(ids)
 
-    def reread(**options: int) -> Callable[[], object]:
-        return lambda: read_recording(recording, tokens, casts=casts, maps=maps, **options)
+def ours(model: Model, text: str, maps: Maps) -> dict[str, Callable[[], object]]:
+    """What is measured of lens, and the model's own forward and product."""
+    tokens, casts = model.encode(text), ("id", "mat")
+    ids, recording = torch.tensor([tokens.ids], device=model.device), model.record(tokens)
+    rows = torch.cat([*recording.streams[:-1], *recording.streams[:-1]])[:, : len(tokens)].flatten(0, 1)
 
-    measures: dict[str, Callable[[], object]] = {
-        "bare forward": forward,
-        "record (one forward, all boundaries kept)": lambda: model.record(tokens),
-        "lens.read, whole": lambda: lens.read(model, text, casts=casts, maps=maps),
+    def waited(work: Callable[[], object]) -> Callable[[], object]:
+        def done() -> None:
+            with torch.no_grad():
+                work()
+            model.wait()
+
+        return done
+
+    def reread(**more: int) -> Callable[[], object]:
+        return waited(lambda: read_recording(recording, tokens, casts=casts, maps=maps, **more))
+
+    head = model.hf.get_output_embeddings()
+    return {
+        "bare forward": waited(lambda: model.hf(ids)),
+        "record (a forward, all boundaries kept)": waited(lambda: model.record(tokens)),
+        "lens.read, all positions": waited(lambda: lens.read(model, text, casts=casts, maps=maps)),
+        "lens.read, one position": waited(lambda: lens.read(model, text, casts=casts, maps=maps, position=-1)),
         "read of a recording: all positions": reread(),
         "read of a recording: one position": reread(position=-1),
-        "read of a recording: another target": reread(target=model.n_blocks // 2),
+        "read of a recording: one position, another target": reread(position=-1, target=model.n_blocks // 2),
+        f"the product with the vocabulary alone, {len(rows)} rows": waited(lambda: head(rows)),
+        f"unembedding, {len(rows)} rows": waited(lambda: model.unembed(rows)),
     }
-    spent = timed(measures)
-    bare = median(spent["bare forward"])
-    print(f"{model.name}: {model.n_blocks} blocks of width {model.width}, {len(tokens)} tokens, casts {casts}")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, n = {ROUNDS}\n")
-    print("| what | median, ms | middle half, ms | × bare forward |\n|---|---|---|---|")
-    for name, times in spent.items():
-        low, _, high = quantiles(times, n=4)
-        print(f"| {name} | {1e3 * median(times):.1f} | {1e3 * low:.1f}–{1e3 * high:.1f} | {median(times) / bare:.2f} |")
 
 
-def timed(measures: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Seconds of each measure in each round, after one round that is not counted."""
-    spent: dict[str, list[float]] = {name: [] for name in measures}
-    for turn in range(ROUNDS + 1):
-        for name, measure in measures.items():
-            begin = time.perf_counter()
-            measure()
-            if turn:
-                spent[name].append(time.perf_counter() - begin)
-    return spent
+def given(model: Model, text: str, maps: Maps, folder: Path) -> Path:
+    """The folder that the peers read: the same weights, tokens and maps."""
+    model.hf.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    torch.save(torch.tensor([model.encode(text).ids]), folder / "ids.pt")
+    last = model.n_blocks
+    save_file(
+        {f"mat.{s}.matrix": maps.tensors("mat", s, last)["matrix"] for s in range(last)}, folder / "maps.safetensors"
+    )
+    return folder
+
+
+def agreement(own: Reading, peer: Peer) -> str:
+    """That a peer lists the same tokens, in words; AssertionError where it does not."""
+    theirs = {name: values.numpy() for name, values in peer.answer().items()}
+    same = own.token_ids == theirs["ids"]
+    close = np.isclose(own.probabilities, theirs["probabilities"], rtol=CLOSE, atol=0)
+    assert own.token_ids.shape == theirs["ids"].shape
+    assert (same | close).all(), "a peer lists other tokens"
+    worst = max(float(np.abs(getattr(own, name) - theirs[name]).max()) for name in ("entropy", "kl", "surprisal"))
+    return (
+        f"the same top-{own.k} in {same.mean():.4%} of {same.size:,} places (elsewhere equal to {CLOSE:g}), the same "
+        f"rank in {(own.rank == theirs['rank']).mean():.2%}; entropy, KL, surprisal differ by at most {worst:.1e} nats"
+    )
+
+
+def goals(spent: dict[str, object], alike: dict[str, str]) -> None:
+    """Each goal of a reading, with what was measured."""
+    bare, whole, one = (spent[name] for name in ("bare forward", "lens.read, all positions", "lens.read, one position"))
+    product = next(each for name, each in spent.items() if name.startswith("the product"))
+    head = next(each for name, each in spent.items() if name.startswith("unembedding"))
+    again = spent["read of a recording: one position"]
+    found = [
+        ("one position, × bare forward", one.ratio(bare), 2.0),
+        ("unembedding, × its product", head.ratio(product), 1.3),
+        ("a slider moved (no new forward), × bare forward", again.ratio(bare), 0.15),
+    ]
+    if alike:
+        fastest = [min(each) for each in zip(*(spent[name].seconds for name in alike), strict=True)]
+        found.append(
+            (
+                "whole reading, × the fastest peer of each round",
+                spread([a / b for a, b in zip(whole.seconds, fastest, strict=True)]),
+                0.5,
+            )
+        )
+    say()
+    say(
+        table(
+            ["goal", "at most", "measured", ""],
+            [[what, most, written(got), "met" if got[0] <= most else "**not met**"] for what, got, most in found],
+        )
+    )
 
 
 if __name__ == "__main__":

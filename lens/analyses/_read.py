@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import islice
 from operator import index
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.execution import apply_cast, execute, maps_for
 from lens.models import Model, Recording, Tokens
-from lens.numerics import Reading, Scores, score
+from lens.numerics import Reading, Scores, joined, score
 from lens.plans import Blocks, Plan
 
 __all__ = ["read", "read_recording"]
@@ -73,8 +75,7 @@ def read_recording(
         reference = recording.logits[0, list(positions)]
         rows = _rows(recording, casts, target, positions, maps)
         scores = _score_all(recording.model, rows, reference, k)
-        own = score(reference, reference, k)
-    return _reading(recording.model, tokens, tuple(casts), target, positions, scores, own)
+    return _reading(recording.model, tokens, tuple(casts), target, positions, scores)
 
 
 def _check_cut(model: Model, tokens: Tokens) -> None:
@@ -101,11 +102,11 @@ def _positions(position: int | None, count: int) -> tuple[int, ...]:
 def _rows(
     recording: Recording, casts: Sequence[str], target: int, positions: Sequence[int], maps: Maps | None
 ) -> Iterator[Tensor]:
-    """For each cast and source, the stream (positions, width) at the last boundary."""
+    """For each cast and each source below the target, the stream (positions, width) at the last boundary."""
     n_blocks = recording.model.n_blocks
     onwards = Plan((Blocks(target, n_blocks - 1),)) if target < n_blocks else None
     for cast in casts:
-        for source in range(target + 1):
+        for source in range(target):
             if onwards is None:  # nothing mixes positions any more: cast only those asked for
                 yield apply_cast(cast, source, target, recording.streams[source][0, list(positions)], maps)
             else:
@@ -114,26 +115,21 @@ def _rows(
 
 
 def _score_all(model: Model, rows: Iterator[Tensor], reference: Tensor, k: int) -> Scores:
-    """Unembed and score in chunks of whole sources; fields are (casts · sources, positions, …)."""
-    together = max(1, CHUNK // (reference.shape[0] * reference.shape[1] * 4))
-    parts: list[Scores] = []
+    """(1 + casts · sources, positions, …): the model's own, then of each row, unembedded CHUNK bytes at a time."""
+    positions, vocabulary = reference.shape
+    together = max(1, CHUNK // (positions * vocabulary * 4))
+    parts = [score(reference[None], reference, k)]
     while batch := list(islice(rows, together)):
         parts.append(score(model.unembed(torch.stack(batch)), reference, k))
-    return Scores(**{name: torch.cat([getattr(part, name) for part in parts]) for name in Scores.__dataclass_fields__})
+    return joined(parts)
 
 
 def _reading(
-    model: Model,
-    tokens: Tokens,
-    casts: tuple[str, ...],
-    target: int,
-    positions: tuple[int, ...],
-    scores: Scores,
-    own: Scores,
+    model: Model, tokens: Tokens, casts: tuple[str, ...], target: int, positions: tuple[int, ...], scores: Scores
 ) -> Reading:
-    shape = (len(casts), target + 1, len(positions))
-    fields = {name: getattr(scores, name).cpu().numpy() for name in Scores.__dataclass_fields__}
-    shown = set(scores.token_ids.flatten().tolist()) | set(own.token_ids.flatten().tolist())
+    """The scores laid out as (casts, sources, …); at the target itself every cast says what the model says."""
+    places = np.array([[*range(1 + cast * target, 1 + (cast + 1) * target), 0] for cast in range(len(casts))])
+    found = {field.name: getattr(scores, field.name).cpu().numpy() for field in fields(Scores)}
     return Reading(
         model=model.name,
         text=tokens.text,
@@ -143,10 +139,10 @@ def _reading(
         sources=tuple(range(target + 1)),
         target=target,
         positions=positions,
-        labels={token: model.label(token) for token in shown},
-        model_token_ids=own.token_ids.cpu().numpy(),
-        model_probabilities=own.probabilities.cpu().numpy(),
-        model_entropy=own.entropy.cpu().numpy(),
-        model_surprisal=own.surprisal.cpu().numpy(),
-        **{name: array.reshape(shape + array.shape[2:]) for name, array in fields.items()},
+        labels={token: model.label(token) for token in np.unique(found["token_ids"]).tolist()},
+        model_token_ids=found["token_ids"][0],
+        model_probabilities=found["probabilities"][0],
+        model_entropy=found["entropy"][0],
+        model_surprisal=found["surprisal"][0],
+        **{name: values[places] for name, values in found.items()},
     )

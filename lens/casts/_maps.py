@@ -163,7 +163,8 @@ class Maps:
         if not tensor.is_floating_point() or tensor.shape[-1:] != (self.card.width,) or tensor.ndim > 2:
             kind = f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
             raise MapsError(f"Map {name} has {kind}, and its card says width {self.card.width}.")
-        if not tensor.isfinite().all():
+        # a sum is ten times as quick, and finite only if all its terms are
+        if not (tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all()):
             raise MapsError(f"Map {name} holds values that are not finite numbers. Fit or download the maps again.")
         return tensor
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor, nn
 
 from lens.errors import ModelError
@@ -13,6 +14,10 @@ from lens.models._family import Family
 __all__ = ["CORRECT", "Anatomy", "dissect"]
 
 CORRECT = "Correct that file in lens/models/families, or use the version of transformers that it was written for."
+
+# tokens of a vocabulary whose weights and logits stay in the processor's cache while they are multiplied
+TOGETHER = 2048
+MANY = 8  # vectors; with fewer, reading the weights is all the time there is
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Anatomy:
         """Logits (…, vocabulary) of a stream (…, width) at the last boundary, as the model computes them."""
         logits = stream
         for module in self.head:
-            logits = module(logits)
+            logits = _through(module, logits)
         return (logits if self.family.finish is None else self.family.finish(logits, self.config)).to(stream.device)
 
 
@@ -41,6 +46,30 @@ def dissect(hf: Any, family: Family) -> Anatomy:
         )
     head = (_part(hf, path, family) for path in family.unembed)
     return Anatomy(family, tuple(blocks), tuple(part for part in head if part is not None), hf.config.get_text_config())
+
+
+def _through(module: nn.Module, stream: Tensor) -> Tensor:
+    """What `module` makes of the stream (…, d): a plain float32 product over a vocabulary goes piece by piece.
+
+    Each logit is the same sum. MKL takes a third less time for it than for a matrix of 50,257 rows in one.
+    """
+    if not _divisible(module, stream):
+        answer: Tensor = module(stream)
+        return answer
+    logits = stream.new_empty(*stream.shape[:-1], module.out_features)
+    for place in range(0, module.out_features, TOGETHER):
+        piece = slice(place, place + TOGETHER)
+        bias = None if module.bias is None else module.bias[piece]
+        logits[..., piece] = nn.functional.linear(stream, module.weight[piece], bias)
+    return logits
+
+
+def _divisible(module: nn.Module, stream: Tensor) -> TypeGuard[nn.Linear]:
+    """Whether calling `module` is its product and nothing else: no subclass, no hook, no forward of accelerate's."""
+    if type(module) is not nn.Linear or module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        return False
+    many = stream.numel() >= MANY * module.in_features and module.out_features > 2 * TOGETHER
+    return many and stream.device.type == "cpu" and stream.dtype == module.weight.dtype == torch.float32
 
 
 def _part(hf: Any, path: str, family: Family) -> Any:

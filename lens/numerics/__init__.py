@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lens.numerics._moments import Moments, Pair, Site
 from lens.numerics._residuals import GROUPS, Residuals
-from lens.numerics._scores import Comparison, Reference, Scores, compare, judge, score, top_k
+from lens.numerics._scores import Comparison, Reference, Scores, compare, joined, judge, score, top_k
 from lens.numerics._solve import Solution, affine, least_squares, reduced_rank
 from lens.numerics.results import (
     COSINES,
@@ -68,6 +68,7 @@ __all__ = [
     "affine",
     "compare",
     "jackknife",
+    "joined",
     "judge",
     "least_squares",
     "ratio",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-__all__ = ["Comparison", "Reference", "Scores", "compare", "judge", "score", "top_k"]
+__all__ = ["Comparison", "Reference", "Scores", "compare", "joined", "judge", "score", "top_k"]
+
+BLOCK = 2**20  # logits scored together, so that they stay in the processor's cache between passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +23,11 @@ class Scores:
     kl: Tensor  # (…) nats: KL(model ‖ prediction)
     surprisal: Tensor  # (…) nats: −ln p_model(the prediction's top-1)
     rank: Tensor  # (…) int64: place of the model's own top-1 in the prediction, 0 is the top
+
+    def reshape(self, shape: Sequence[int]) -> Scores:
+        """The same scores with … laid out as `shape`."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Scores(**{name: value.reshape(*shape, *value.shape[self.rank.ndim :]) for name, value in own.items()})
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:
@@ -40,16 +48,44 @@ def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
 
     Surprisal and the comparison with the model's own top-1 follow "Jump to Conclusions", section 4.1.
     """
+    positions, vocabulary = reference.shape
+    rows = logits.reshape(-1, positions, vocabulary)
+    block = BLOCK if logits.device.type == "cpu" else logits.numel()
+    wide = max(1, min(positions, block // vocabulary))
+    tall = max(1, block // (wide * vocabulary))
+    parts = []
+    for place in range(0, positions, wide):
+        near = _near(reference[place : place + wide])
+        here = rows[:, place : place + wide]
+        parts.append(joined([_score_block(here[at : at + tall], near, k) for at in range(0, len(here), tall)]))
+    return joined(parts, 1).reshape(logits.shape[:-1])
+
+
+def joined(parts: Sequence[Scores], dim: int = 0) -> Scores:
+    """Scores of several predictions as one, along the axis `dim`."""
+    return Scores(
+        **{field.name: torch.cat([getattr(part, field.name) for part in parts], dim) for field in fields(Scores)}
+    )
+
+
+def _near(reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-softmax and softmax (P, V) of the model's own logits, and its top-1 (P, 1)."""
+    log = torch.log_softmax(reference.float(), -1)
+    return log, log.exp(), top_k(reference, 1)
+
+
+def _score_block(logits: Tensor, near: tuple[Tensor, Tensor, Tensor], k: int) -> Scores:
+    """Scores of logits (N, P, V), few enough to stay in the processor's cache from one pass to the next."""
+    log_q, q, top = near
     log_p = torch.log_softmax(logits.float(), -1)
-    log_q = torch.log_softmax(reference.float(), -1)
     ids = top_k(logits, k)
     return Scores(
         token_ids=ids,
         probabilities=log_p.gather(-1, ids).exp(),
-        entropy=_expectation(log_p.exp(), -log_p),
-        kl=_expectation(log_q.exp().expand_as(log_p), log_q - log_p),
+        entropy=(0 - _expectation_of(log_p.exp(), log_p)).clamp_min(0),
+        kl=_expectation(q.expand_as(log_p), log_q - log_p),
         surprisal=-log_q.expand_as(log_p).gather(-1, ids[..., :1])[..., 0],
-        rank=_rank(logits, top_k(reference, 1).expand(*logits.shape[:-1], 1)),
+        rank=_rank(logits, top.expand(*logits.shape[:-1], 1)),
     )
 
 
@@ -127,6 +163,13 @@ def _expectation_of(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def _rank(logits: Tensor, token: Tensor) -> Tensor:
+    """How many logits are above that of `token` (…, 1), or equal to it with a lower id."""
     own = logits.gather(-1, token)
-    ids = torch.arange(logits.shape[-1], device=logits.device)
-    return (logits > own).sum(-1) + ((logits == own) & (ids < token)).sum(-1)
+    room = torch.empty_like(logits, dtype=torch.float32)  # ones are summed three times faster as float32 than as bool
+    above = torch.gt(logits, own, out=room).sum(-1).long()
+    tied = torch.ge(logits, own, out=room).sum(-1).long() > above + 1
+    if tied.any():
+        logits, own, token = logits[tied], own[tied], token[tied]
+        ids = torch.arange(logits.shape[-1], device=logits.device)
+        above[tied] += ((logits == own) & (ids < token)).sum(-1)
+    return above

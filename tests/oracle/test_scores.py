@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,3 +46,22 @@ def test_equal_values_come_by_ascending_id(rows: list[list[int]], k: int) -> Non
     logits = torch.tensor(rows, dtype=torch.float32)
     expected = [sorted(range(6), key=lambda token: (-row[token], token))[:k] for row in rows]
     assert top_k(logits, k).tolist() == expected
+
+
+@pytest.mark.parametrize("block", [1, 70, 400, 2**20])
+def test_scores_do_not_depend_on_how_many_are_made_together(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    torch.manual_seed(1)
+    logits, reference = 3 * torch.randn(2, 5, 7, 50), 3 * torch.randn(7, 50)
+    monkeypatch.setattr("lens.numerics._scores.BLOCK", block)
+    scores = score(logits, reference, 5)
+    p, q = (np.exp(log_softmax(x.double().numpy(), axis=-1)) for x in (logits, reference))
+    np.testing.assert_allclose(scores.entropy, entropy(p, axis=-1), atol=1e-6)
+    np.testing.assert_allclose(scores.kl, entropy(np.broadcast_to(q, p.shape), p, axis=-1), atol=1e-5)
+    own = np.take_along_axis(p, np.broadcast_to(q.argmax(-1)[:, None], (2, 5, 7, 1)), -1)
+    np.testing.assert_array_equal(scores.rank, (p > own).sum(-1))
+    np.testing.assert_array_equal(scores.token_ids, np.argsort(-p, axis=-1, kind="stable")[..., :5])
+
+
+def test_of_equal_tokens_the_lower_id_ranks_first() -> None:
+    logits, reference = torch.tensor([[2.0, 1.0, 1.0, 1.0]]), torch.tensor([[0.0, 0.0, 9.0, 0.0]])
+    assert score(logits, reference, 1).rank.tolist() == [2]
