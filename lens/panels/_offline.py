@@ -21,7 +21,7 @@ from lens.numerics import Reading
 from lens.panels._desk import Desk
 from lens.panels._header import chips_of
 from lens.panels._link import choices, to_link
-from lens.panels._naming import file_name, pictures
+from lens.panels._naming import file_name, panel_words, pictures
 from lens.panels._panel import panels
 from lens.panels._session import METRICS
 from lens.panels._shelf import Answer
@@ -69,7 +69,7 @@ def offline_html(desk: Desk, view: Any) -> str:
 
 def page_name(desk: Desk) -> str:
     """How the page is called as a file."""
-    return f"{file_name(desk.session.panel.replace('_', '-'), desk.answer.name)}.html"
+    return f"{file_name(*panel_words(desk.session.panel), desk.answer.name)}.html"
 
 
 # ---------------------------------------------------------------- script and style
@@ -110,7 +110,7 @@ def _data(desk: Desk, answer: Answer, reading: Reading, more: list[Picture]) -> 
         "name": answer.name,
         "onward": "" if reading.target == answer.model.n_blocks else ", then the real blocks",
         "k": session.k,
-        "stem": file_name(answer.name),
+        "stems": {"table": file_name("table", answer.name), "jump": f"{file_name('jump', answer.name)}-"},
         "table": table,
         "chips": {"tokens": chips_of(answer), "position": answer.position, "hint": "Pick a token"},
         "paths": {metric: path(answer, reading, metric, 0) | {"lines": []} for metric in METRICS},

@@ -55,12 +55,11 @@ function open(page, widgets) {
     widgets[kind]({ model, el: place(id) });
     return model;
   };
-  const stem = (word) => `${page.stem}-${word}`;
-  const table = shown("table", "lens-table", { ...page.table, stem: stem("lens-table") });
+  const table = shown("table", "lens-table", { ...page.table, stem: page.stems.table });
   const reading = openReading(table);
   const chips = shown("chips", "lens-tokens", page.chips);
-  const topk = shown("topk", "lens-predictions", { columns: [], k: page.k, stem: stem("predictions") });
-  const path = shown("chart", "lens-path", { spec: {}, stem: stem("by-layer") });
+  const topk = shown("topk", "lens-predictions", { columns: [], k: page.k, stem: page.stems.jump });
+  const path = shown("chart", "lens-path", { spec: {}, stem: page.stems.jump });
   page.more.forEach(({ kind, state }, i) => shown(kind, `lens-more-${i}`, state));
   const slider = document.getElementById("lens-source");
 

@@ -166,6 +166,14 @@ function makings(model, root, { draw, title, words, traits, tables }) {
   return [...pictures, ...numbers];
 }
 
+/** Below the anchor, its right edge under the anchor's, or above it where there is no room. */
+function placeUnder(node, anchor) {
+  const { width, height } = node.getBoundingClientRect();
+  const below = anchor.bottom + 4;
+  node.style.left = `${Math.max(8, anchor.right - width)}px`;
+  node.style.top = `${below + height + 8 > innerHeight ? Math.max(8, anchor.top - 4 - height) : below}px`;
+}
+
 /**
  * A quiet button with a menu of what can be saved of this picture.
  *
@@ -175,26 +183,29 @@ function makings(model, root, { draw, title, words, traits, tables }) {
  */
 function takeAway(life, model, root, about) {
   const button = makeButton({ class: "lens-take-button", "aria-haspopup": "menu", "aria-label": "Save this figure", title: "Save" });
-  const menu = make("div", { class: "lens-take-menu", role: "menu", "aria-label": "Save as", hidden: true });
-  const said = make("div", { class: "lens-take-said", role: "status" });
+  const menu = make("div", { class: "lens-take-menu", role: "menu", "aria-label": "Save as", popover: "manual" });
+  const said = make("div", { class: "lens-hidden", role: "status" });
   const node = make("div", { class: "lens-take" }, button, menu, said);
   button.append(icon("save"));
 
+  const isOpen = () => menu.matches(":popover-open");
+
   function toggle(open, focus = true) {
-    menu.hidden = !open;
+    if (open === isOpen()) return;
+    menu.togglePopover(open); // above everything: whatever holds the widget may cut what stands out of it
     setAttributes(button, { "aria-expanded": String(open) });
     setText(said, "");
-    if (!open) return focus && button.focus();
+    if (!open) return focus && button.focus({ preventScroll: true });
     menu.replaceChildren(...makings(model, root, about).map(entry));
-    const room = innerHeight - button.getBoundingClientRect().bottom;
-    menu.classList.toggle("lens-take-up", room < menu.offsetHeight + 12);
-    menu.firstChild.focus();
+    placeUnder(menu, button.getBoundingClientRect());
+    menu.firstChild.focus({ preventScroll: true });
   }
 
   function entry(making) {
     const item = makeButton({ role: "menuitem", tabindex: -1, class: "lens-take-item", title: making.name });
     item.append(make("strong", {}, making.kind), make("span", {}, making.hint));
     item.addEventListener("click", () => save(making));
+    item.addEventListener("pointerenter", () => item.focus({ preventScroll: true })); // one is lit, by hand or by key
     return item;
   }
 
@@ -204,19 +215,19 @@ function takeAway(life, model, root, about) {
       download(name, await made());
       setText(said, `Saved ${name}`);
     } catch (error) {
-      setText(said, `This picture can't be saved as ${kind}: ${error.message}.`);
+      toggle(true);
+      menu.append(make("div", { class: "lens-take-failed", role: "alert" }, `This picture can't be saved as ${kind}: ${error.message}.`));
     }
-    said.classList.toggle("lens-take-failed", !said.textContent.startsWith("Saved"));
   }
 
-  life.listen(button, "click", () => toggle(menu.hidden));
+  life.listen(button, "click", () => toggle(!isOpen()));
   life.listen(button, "keydown", (event) => {
-    if (event.key !== "ArrowDown" || !menu.hidden) return;
+    if (event.key !== "ArrowDown" || isOpen()) return;
     event.preventDefault();
     toggle(true);
   });
   life.listen(menu, "keydown", (event) => {
-    const items = [...menu.children];
+    const items = [...menu.querySelectorAll("[role=menuitem]")];
     const at = items.indexOf(event.target.closest("[role=menuitem]"));
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
     if (event.key === "Escape" || event.key === "Tab") toggle(false);
@@ -226,8 +237,9 @@ function takeAway(life, model, root, about) {
     event.stopPropagation();
   });
   life.listen(document, "pointerdown", (event) => {
-    if (!menu.hidden && !node.contains(event.target)) toggle(false, false);
+    if (!node.contains(event.target)) toggle(false, false);
   });
+  for (const type of ["scroll", "resize"]) life.listen(window, type, () => toggle(false, false), { capture: true, passive: true });
   /** For tests and the curious. */
   root.lensTake = () => makings(model, root, about);
   return { node, hide: (nothing) => (node.hidden = nothing) };

@@ -204,7 +204,7 @@ def test_a_folder_takes_the_page_under_its_own_name_and_no_folder_is_said(bench:
 def test_pictures_know_how_their_files_are_called(bench: Explore) -> None:
     assert bench.panel("jump").topk.stem == "lens-jump-demo-"
     bench.session.panel = "lens_table"
-    assert bench.panel("lens_table").stem == "lens-lens-table-demo"
+    assert bench.panel("lens_table").stem == "lens-table-demo"
     bench.session.panel = "jump"
 
 
