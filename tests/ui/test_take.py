@@ -114,10 +114,6 @@ def shown(page: Page, widget: Picture) -> View:
     return view
 
 
-def words(svg: ElementTree.Element) -> str:
-    return " ".join("".join(text.itertext()) for text in svg.iter(f"{SVG}text"))
-
-
 def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: Picture) -> None:
     file = saving(page, shown(page, picture))("SVG")
     svg = ElementTree.fromstring(file)  # noqa: S314 - our own
