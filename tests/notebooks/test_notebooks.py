@@ -8,7 +8,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -25,21 +24,23 @@ def notebook(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
     """One kernel for all, as it takes seconds to import torch; in an empty folder, without a network."""
     folder = tmp_path_factory.mktemp("kernel")
+    where = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=LIMIT, store_widget_state=False, resources=where)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        manager, client = start_new_kernel(cwd=str(folder))
-    yield manager
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+        yield client
+    client.nb = nbformat.v4.new_notebook()
+    client.execute()  # the last one ends the kernel
 
 
-def test_it_runs(notebook: Any, kernel: KernelManager) -> None:
+def test_it_runs(notebook: Any, client: NotebookClient) -> None:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))  # nothing of the one before is there
-    NotebookClient(notebook, km=kernel, timeout=LIMIT, store_widget_state=False).execute()
+    client.nb = notebook
+    client.execute(cleanup_kc=False)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     assert any(WIDGET in output.get("data", ()) for output in outputs)
