@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,7 @@ T = TypeVar("T")
 Source: TypeAlias = tuple[frozenset[str], Callable[[str], Tensor]]  # the names held, and how one is read
 
 TENSORS = "maps.safetensors"
+NAME = re.compile(r"(~?[a-z][a-z0-9_]*)\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.([a-z]+)")
 MAX_CARD = 16 * 2**20  # bytes; 1,176 pairs take 0.2 MB
 
 
@@ -136,7 +138,10 @@ class Maps:
                 f"These maps of {self.card.model} hold no {cast} from layer {source} to layer {target}. "
                 f"{self._targets(cast)}"
             )
-        return {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in cast_named(cast).tensors}
+        names = cast_named(cast).tensors
+        found = {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in names}
+        _require_shapes(found, self.card.width)
+        return found
 
     def part(self, part: str, block: int) -> list[Tensor]:
         """The float32 matrices (width, width) of a block's part, one a span; MapsError if they were not fitted."""
@@ -148,8 +153,14 @@ class Maps:
                 f"These maps of {self.card.model} hold no ~{part} of block {block}. {held}. Fit it: "
                 f"lens.fit(model, texts, parts=[{part!r}])."
             )
-        spans = sorted(name for name in self._names() if name.startswith(f"~{part}.{block}."))
-        return [self._tensor(name).float() for name in spans]
+        spans = sorted(
+            (name for name in self._names() if name.startswith(f"~{part}.{block}.")),
+            key=lambda name: int(name.split(".")[2]),
+        )
+        found = [self._tensor(name).float() for name in spans]
+        for matrix in found:
+            _require_shapes({"matrix": matrix}, self.card.width)
+        return found
 
     def _targets(self, cast: str) -> str:
         targets = sorted({target for _, target in self.pairs.get(cast, frozenset())})
@@ -159,7 +170,10 @@ class Maps:
         return [name for names, _ in self._sources for name in names]
 
     def _tensor(self, name: str) -> Tensor:
-        tensor = next(get(name) for names, get in self._sources if name in names)
+        try:
+            tensor = next(get(name) for names, get in self._sources if name in names)
+        except (OSError, SafetensorError) as error:
+            raise MapsError(f"Map {name} can't be read ({error}). Fit or download the maps again.") from None
         if not tensor.is_floating_point() or tensor.shape[-1:] != (self.card.width,) or tensor.ndim > 2:
             kind = f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
             raise MapsError(f"Map {name} has {kind}, and its card says width {self.card.width}.")
@@ -186,13 +200,11 @@ def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[i
     found: dict[tuple[str, int, int], set[str]] = {}
     parts: dict[str, set[int]] = {}
     for name in names:
-        cast, first, second, tensor = [*name.split("."), "", "", "", ""][:4]
-        if not _fits(cast, first, second, tensor, card):
-            raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
+        cast, first, second, tensor = _place(name, card)
         if cast.startswith("~"):
-            parts.setdefault(cast[1:], set()).add(int(first))
+            parts.setdefault(cast[1:], set()).add(first)
         else:
-            found.setdefault((cast, int(first), int(second)), set()).add(tensor)
+            found.setdefault((cast, first, second), set()).add(tensor)
     pairs: dict[str, set[tuple[int, int]]] = {}
     for (cast, source, target), held in found.items():
         if cast in casts() and len(held) == len(casts()[cast].tensors):
@@ -200,13 +212,30 @@ def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[i
     return _frozen(pairs), _frozen(parts)
 
 
-def _fits(cast: str, first: str, second: str, tensor: str, card: Card) -> bool:
-    """`mat.3.12.matrix` is a cast from a lower to a higher layer, `~attn.5.0.matrix` a block's part, its first span."""
-    if not (first.isdecimal() and second.isdecimal()):
-        return False
-    if cast.startswith("~"):
-        return cast[1:] in PARTS and int(first) < card.n_blocks and tensor == "matrix"
-    return int(first) < int(second) <= card.n_blocks and (cast not in casts() or tensor in casts()[cast].tensors)
+def _place(name: str, card: Card) -> tuple[str, int, int, str]:
+    """`mat.3.12.matrix` is a cast from a lower to a higher layer, `~attn.5.0.matrix` a block's part, its first span.
+
+    MapsError for a name that is neither, or written otherwise than it would be asked for.
+    """
+    found = NAME.fullmatch(name)
+    if found:
+        cast, first, second, tensor = found[1], int(found[2]), int(found[3]), found[4]
+        if cast.startswith("~"):
+            fits = cast[1:] in PARTS and first < card.n_blocks and tensor == "matrix"
+        else:
+            fits = first < second <= card.n_blocks and (cast not in casts() or tensor in casts()[cast].tensors)
+        if fits:
+            return cast, first, second, tensor
+    raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
+
+
+def _require_shapes(tensors: Mapping[str, Tensor], width: int) -> None:
+    """A matrix is square, a bias one vector, and what else there is has as many rows as its fellow."""
+    rows = {len(tensor) for name, tensor in tensors.items() if name not in ("matrix", "bias")}
+    for name, tensor in tensors.items():
+        fits = tensor.ndim == (1 if name == "bias" else 2) and (name != "matrix" or len(tensor) == width)
+        if not fits or len(rows) > 1:
+            raise MapsError(f"A map's {name} has shape {tuple(tensor.shape)}, which no map of width {width} has.")
 
 
 def _frozen(found: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
