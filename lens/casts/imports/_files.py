@@ -16,10 +16,8 @@ def whole(path: Path, largest: int = LARGEST) -> bytes:
     try:
         if not path.is_file():
             raise MapsError(f"{path.name} is no ordinary file: it is not opened.")
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
+        if path.stat().st_size > largest:
+            raise MapsError(f"{path.name} is larger than {largest:,} bytes: it is no map.")
+        return path.read_bytes()
     except OSError as error:
         raise MapsError(f"{path.name} can't be read ({error.strerror}).") from None
-    if len(data) > largest:
-        raise MapsError(f"{path.name} is larger than {largest:,} bytes: it is no map.")
-    return data
