@@ -76,6 +76,11 @@ def generation(
 
     def choose(logits: Tensor) -> tuple[int, float]:
         likely = torch.softmax(logits.double().cpu(), -1)
+        if not likely.isfinite().all():
+            raise LensError(
+                f"{model.name} predicts nothing here under {planned.plan}: its numbers are no longer finite. "
+                "Try dtype='bfloat16' or 'float32', which hold larger ones than float16, or another plan."
+            )
         if temperature == 0:
             token = int(top_k(logits, 1))
         else:
