@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +69,9 @@ class Maps:
                 text = file.read(MAX_CARD + 1)
             if len(text) > MAX_CARD:
                 raise MapsError(f"{CARD} in {folder.name!r} is larger than {MAX_CARD >> 20} MB: it is no card of maps.")
-            return cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            maps = cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            _require_one_save(folder / TENSORS, text)
+            return maps
         except FileNotFoundError as error:
             missing = Path(str(error.filename or TENSORS)).name
             raise MapsError(f"The folder {folder.name!r} holds no maps: {missing} is missing.") from None
@@ -83,9 +87,12 @@ class Maps:
         measures it). Returns the folder. MapsError if it cannot be written; what was there is then untouched.
         """
         folder = Path(folder)
-        tensors = {name: self._tensor(name).to(dtype=dtype).contiguous() for name in self._names()}
-        metadata = {"format": "pt", "fingerprint": self.card.fingerprint}
-        texts = {CARD: self.card.to_json(), PAGE: page(self.card), PICTURE: picture(self.card.r2())}
+        tensors = {name: _smaller(name, self._tensor(name), dtype) for name in self._names()}
+        text = self.card.to_json()
+        stamp = hashlib.sha256(text.encode()).hexdigest()
+        metadata = {"format": "pt", "fingerprint": self.card.fingerprint, "saved": stamp}
+        stamped = json.dumps({**json.loads(text), "saved": stamp}, indent=1, ensure_ascii=False) + "\n"
+        texts = {CARD: stamped, PAGE: page(self.card), PICTURE: picture(self.card.r2())}
         writers: dict[str, Callable[[Path], Any]] = {TENSORS: lambda path: save_file(tensors, path, metadata)}
         _replace(folder, writers | {name: partial(_write_text, text=text) for name, text in texts.items()})
         return folder
@@ -193,6 +200,22 @@ def _opened(path: Path, fingerprint: str) -> Source:
     if (file.metadata() or {}).get("fingerprint") != fingerprint:
         raise MapsError(f"{TENSORS} and {CARD} do not belong together. Fit or download the maps again.")
     return frozenset(file.keys()), file.get_tensor
+
+
+def _require_one_save(tensors: Path, card: bytes) -> None:
+    """MapsError where a save was cut off between two files, so that one of them is the old one."""
+    saved = json.loads(card).get("saved")
+    with safe_open(tensors, framework="pt") as file:
+        if (file.metadata() or {}).get("saved", saved) != saved:  # files that others wrote have none
+            raise MapsError(f"{TENSORS} and {CARD} are not of one save. Fit or download the maps again.")
+
+
+def _smaller(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """The tensor as it is stored; MapsError where that type holds no number so large."""
+    stored = tensor.to(dtype=dtype).contiguous()
+    if not stored.isfinite().all():
+        raise MapsError(f"Map {name} has values too large for {str(dtype).removeprefix('torch.')}. Use bfloat16.")
+    return stored
 
 
 def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[int, int]]], dict[str, frozenset[int]]]:
