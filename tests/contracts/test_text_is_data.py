@@ -10,6 +10,7 @@ import pytest
 
 import lens
 from lens.panels import explore
+from lens.panels._desk import _in_words
 from lens.panels._shelf import Question, Shelf
 from lens.panels.tabs import jump
 from lens.views import lens_table
@@ -85,6 +86,14 @@ def test_a_refusal_repeats_a_name_as_text() -> None:
                 assert not elements(widget.value) & {"img", "b"}
     finally:
         made.close()
+
+
+def test_what_goes_wrong_inside_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """An unforeseen error may name files of the host: a visitor is told its kind alone."""
+    shown = _in_words(RuntimeError("cannot open /secret/place")).text
+    assert "(RuntimeError)" in shown
+    assert "secret" not in shown
+    assert "secret" in caplog.text
 
 
 def test_what_a_browser_gets_as_json_is_text(reading: lens.Reading) -> None:
