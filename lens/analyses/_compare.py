@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lens.analyses._read import labels_of
 from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution import execute, prepared
@@ -57,7 +58,7 @@ def compare_recording(
         probabilities=_probabilities(logits, ids),
         full_token_ids=full_ids.numpy(),
         full_probabilities=_probabilities(own, full_ids),
-        labels={token: model.label(token) for token in shown},
+        labels=labels_of(model, shown),
         stages=tuple(str(stage) for stage in plan.flat),
         boundaries=tuple(places),
         cosine=np.array([cosine for cosine, _ in apart]),
@@ -84,5 +85,5 @@ def _apart(stream: Tensor, own: Tensor) -> tuple[float, float]:
 
 
 def _probabilities(logits: Tensor, ids: Tensor) -> np.ndarray:
-    found: np.ndarray = torch.softmax(logits.double(), -1).cpu().gather(-1, ids).numpy()
+    found: np.ndarray = torch.softmax(logits.double(), -1).cpu().gather(-1, ids.clamp_min(0)).numpy()
     return found

@@ -19,7 +19,7 @@ from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution import apply_cast, maps_for
 from lens.models import Model, Recording
-from lens.numerics import EarlyExit, Estimate, ExitTimes, ratio
+from lens.numerics import EarlyExit, Estimate, ExitTimes, ratio, top_1
 
 __all__ = ["LAMBDAS", "early_exit", "exit_layers", "exit_threshold", "exit_times"]
 
@@ -135,7 +135,7 @@ def _confidences(
     for c, cast in enumerate(casts):
         for layer, stream in enumerate(recording.streams):
             sure, token = _top(model, apply_cast(cast, layer, last, batch.take(stream), maps))
-            confidence[c, :, layer], agrees[c, :, layer] = sure, token == own
+            confidence[c, :, layer], agrees[c, :, layer] = sure, (token == own) & (own >= 0)
     return confidence, agrees
 
 
@@ -146,7 +146,7 @@ def _top(model: Model, vectors: Tensor) -> tuple[NDArray[np.float32], NDArray[np
         logits = model.unembed(part).float()
         first = torch.topk(logits, 2).values
         share = (first - logits.logsumexp(-1, keepdim=True)).exp()
-        found.append((share[:, 0] - share[:, 1], logits.argmax(-1)))
+        found.append((share[:, 0] - share[:, 1], top_1(logits)))
     sure, token = (torch.cat([each[which] for each in found]).cpu() for which in (0, 1))
     return sure.numpy(), token.numpy()
 

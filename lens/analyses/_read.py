@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from operator import index
@@ -15,11 +15,12 @@ from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.execution import apply_cast, execute, maps_for
 from lens.models import Model, Recording, Tokens
-from lens.numerics import Reading, Scores, joined, score
+from lens.numerics import NO_TOKEN, Reading, Scores, joined, score
 from lens.plans import Blocks, Plan
 
-__all__ = ["read", "read_recording"]
+__all__ = ["labels_of", "read", "read_recording"]
 
+NOTHING = "not a number"  # in the place of a token
 MAX_K = 100  # more rows than a person reads
 CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
 
@@ -76,6 +77,11 @@ def read_recording(
         rows = _rows(recording, casts, target, positions, maps)
         scores = _score_all(recording.model, rows, reference, k)
     return _reading(recording.model, tokens, tuple(casts), target, positions, scores)
+
+
+def labels_of(model: Model, ids: Iterable[int]) -> dict[int, str]:
+    """How each token that occurs is shown, and what stands where a prediction is no number."""
+    return {token: NOTHING if token == NO_TOKEN else model.label(token) for token in ids}
 
 
 def _check_cut(model: Model, tokens: Tokens) -> None:
@@ -139,7 +145,7 @@ def _reading(
         sources=tuple(range(target + 1)),
         target=target,
         positions=positions,
-        labels={token: model.label(token) for token in np.unique(found["token_ids"]).tolist()},
+        labels=labels_of(model, np.unique(found["token_ids"]).tolist()),
         model_token_ids=found["token_ids"][0],
         model_probabilities=found["probabilities"][0],
         model_entropy=found["entropy"][0],

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lens._limits import DEFAULTS, higher, limit
 from lens.analyses._curves import by_position
 from lens.analyses._tally import chunk
 from lens.analyses._texts import BATCH, Batch, Positions, Progress, Report, batches, checked_texts, stepwise
@@ -24,7 +25,7 @@ from lens.plans import Plan
 
 __all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep"]
 
-MAX_PLANS = 20_000
+MAX_PLANS = DEFAULTS["plans"]
 MEMORY = 256 * 2**20  # bytes of streams alive at once
 Row = str | Plan | Sequence[str | Plan]
 Plans = Mapping[str, Row] | Sequence[str | Plan]
@@ -140,8 +141,8 @@ def _rows(model: Model, plans: Plans, maps: Maps | None) -> tuple[dict[str, list
             raise LensError(f"The row {name!r} has no plan.")
         found[name] = [plan for plan, _ in checked]
         maps = next((held for _, held in checked if held is not None), maps)
-    if sum(map(len, found.values())) > MAX_PLANS:
-        raise LensError(f"A sweep runs at most {MAX_PLANS:,} plans: give fewer.")
+    if sum(map(len, found.values())) > (most := limit("plans")):
+        raise LensError(f"A sweep runs at most {most:,} plans: give fewer. {higher('plans')}")
     return found, maps
 
 

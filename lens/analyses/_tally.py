@@ -15,7 +15,7 @@ from lens.analyses._texts import Batch, Positions, Progress, Report, checked_tex
 from lens.casts import Maps, cast_named
 from lens.errors import LensError
 from lens.models import Model, Recording
-from lens.numerics import Curves, compare, ratio
+from lens.numerics import Curves, compare, ratio, top_1
 
 __all__ = ["Finals", "Tally", "checked_casts", "checked_ks", "chunk", "chunks", "final_plan", "tally"]
 
@@ -110,7 +110,7 @@ class _Own:
     def top(self) -> Tensor:
         """The model's own top-1 (N,)."""
         logits = [self._model.unembed(part) for part in chunks(self._model, self._vectors)]
-        return torch.cat([part.argmax(-1) for part in logits]).cpu()
+        return torch.cat([top_1(part) for part in logits]).cpu()
 
     def compared(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Place (N,) of the top-1 in the model's own order, and (N, 3) surprisal, KL and entropy."""

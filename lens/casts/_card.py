@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -16,6 +18,13 @@ from lens.numerics import R2, VARIANTS, Estimate
 __all__ = ["CARD", "Card"]
 
 CARD = "card.json"
+MAX_TEXT = 2**20  # characters of a name, a key, or what is said of the text
+MAX_ROWS = 100_000  # of a table; 300 layers have 45,150 pairs
+MAX_BLOCKS = 9_999
+MAX_CELLS = 4_000_000  # of all casts' tables: 20 casts of 446 blocks, and 200 MB as `r2` lays them out
+CAST_NAME = re.compile("~?[a-z][a-z0-9_]{0,40}")
+PAIR = re.compile("([0-9]{1,4})>([0-9]{1,4})")
+SPAN = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 BOUNDARY = "boundary l is the residual stream before block l; the last is the last block's output before the final norm"
 
 
@@ -58,6 +67,10 @@ class Card:
         for name, valid in _VALID.items():
             if not valid(getattr(card, name)):
                 raise MapsError(f"{CARD} lacks a valid {name}. Fit or download the maps again.")
+        places = [(cast, key) for cast, pairs in card.scores.items() for key in pairs]
+        cells = len(card.scores) * (card.n_blocks + 1) ** 2
+        if cells > MAX_CELLS or not all(_place(card, cast, key) for cast, key in places):
+            raise MapsError(f"{CARD} lacks valid scores of a model of {card.n_blocks} blocks. Fit the maps again.")
         return card
 
     def to_json(self) -> str:
@@ -86,7 +99,8 @@ def _float(number: float | None) -> float:
 
 
 def _text(value: Any) -> bool:
-    return isinstance(value, str)
+    """Text that can be written and shown: a lone half of a character can't."""
+    return isinstance(value, str) and len(value) <= MAX_TEXT and not re.search("[\ud800-\udfff]", value)
 
 
 def _count(value: Any) -> bool:
@@ -94,11 +108,21 @@ def _count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float)
+    """A finite number, and no whole one that is too large for a float."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _condition(value: Any) -> bool:
+    return _number(value) or value == math.inf  # of vectors with a coordinate that never changes
 
 
 def _table(value: Any, valid: Callable[[Any], bool]) -> bool:
-    return isinstance(value, dict) and all(map(valid, value.values()))
+    return (
+        isinstance(value, dict)
+        and len(value) <= MAX_ROWS
+        and all(map(_text, value))
+        and all(map(valid, value.values()))
+    )
 
 
 def _score(value: Any) -> bool:
@@ -106,11 +130,18 @@ def _score(value: Any) -> bool:
 
 
 def _scores(value: Any) -> bool:
-    places = re.compile(r"\d{1,4}>\d{1,4}")
-    parts = re.compile(r"\d{1,4}\.\d{1,4}")
     return _table(value, lambda pairs: _table(pairs, lambda variants: _table(variants, _score))) and all(
-        (parts if cast.startswith("~") else places).fullmatch(key) for cast, pairs in value.items() for key in pairs
+        CAST_NAME.fullmatch(cast) for cast in value
     )
+
+
+def _place(card: Card, cast: str, key: str) -> bool:
+    """Whether `key` is a pair "source>target" of this model's layers, or of a part a "block.span"."""
+    found = (SPAN if cast.startswith("~") else PAIR).fullmatch(key)
+    if not found:
+        return False
+    first, second = map(int, found.groups())
+    return first < card.n_blocks if cast.startswith("~") else first < second <= card.n_blocks
 
 
 _VALID: dict[str, Callable[[Any], bool]] = {
@@ -119,11 +150,11 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     ),
     **dict.fromkeys(("sentences", "tokens", "heldout_sentences", "heldout_tokens", "seed"), _count),
     "revision": lambda value: value is None or _text(value),
-    "n_blocks": lambda value: _count(value) and 1 <= value <= 9999,
+    "n_blocks": lambda value: _count(value) and 1 <= value <= MAX_BLOCKS,
     "width": lambda value: _count(value) and value >= 1,
     "positions": lambda value: value in ("one", "all"),
     "options": lambda value: _table(value, _number),
     "rank": lambda value: _table(value, _count),
-    "condition": lambda value: _table(value, _number),
+    "condition": lambda value: _table(value, _condition),
     "scores": _scores,
 }

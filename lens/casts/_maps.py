@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +31,7 @@ T = TypeVar("T")
 Source: TypeAlias = tuple[frozenset[str], Callable[[str], Tensor]]  # the names held, and how one is read
 
 TENSORS = "maps.safetensors"
+NAME = re.compile(r"(~?[a-z][a-z0-9_]*)\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.([a-z]+)")
 MAX_CARD = 16 * 2**20  # bytes; 1,176 pairs take 0.2 MB
 
 
@@ -65,7 +69,9 @@ class Maps:
                 text = file.read(MAX_CARD + 1)
             if len(text) > MAX_CARD:
                 raise MapsError(f"{CARD} in {folder.name!r} is larger than {MAX_CARD >> 20} MB: it is no card of maps.")
-            return cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            maps = cls(Card.from_json(text.decode()), file=folder / TENSORS)
+            _require_one_save(folder / TENSORS, text)
+            return maps
         except FileNotFoundError as error:
             missing = Path(str(error.filename or TENSORS)).name
             raise MapsError(f"The folder {folder.name!r} holds no maps: {missing} is missing.") from None
@@ -81,9 +87,12 @@ class Maps:
         measures it). Returns the folder. MapsError if it cannot be written; what was there is then untouched.
         """
         folder = Path(folder)
-        tensors = {name: self._tensor(name).to(dtype=dtype).contiguous() for name in self._names()}
-        metadata = {"format": "pt", "fingerprint": self.card.fingerprint}
-        texts = {CARD: self.card.to_json(), PAGE: page(self.card), PICTURE: picture(self.card.r2())}
+        tensors = {name: _smaller(name, self._tensor(name), dtype) for name in self._names()}
+        text = self.card.to_json()
+        stamp = hashlib.sha256(text.encode()).hexdigest()
+        metadata = {"format": "pt", "fingerprint": self.card.fingerprint, "saved": stamp}
+        stamped = json.dumps({**json.loads(text), "saved": stamp}, indent=1, ensure_ascii=False) + "\n"
+        texts = {CARD: stamped, PAGE: page(self.card), PICTURE: picture(self.card.r2())}
         writers: dict[str, Callable[[Path], Any]] = {TENSORS: lambda path: save_file(tensors, path, metadata)}
         _replace(folder, writers | {name: partial(_write_text, text=text) for name, text in texts.items()})
         return folder
@@ -136,7 +145,10 @@ class Maps:
                 f"These maps of {self.card.model} hold no {cast} from layer {source} to layer {target}. "
                 f"{self._targets(cast)}"
             )
-        return {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in cast_named(cast).tensors}
+        names = cast_named(cast).tensors
+        found = {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in names}
+        _require_shapes(found, self.card.width)
+        return found
 
     def part(self, part: str, block: int) -> list[Tensor]:
         """The float32 matrices (width, width) of a block's part, one a span; MapsError if they were not fitted."""
@@ -148,8 +160,14 @@ class Maps:
                 f"These maps of {self.card.model} hold no ~{part} of block {block}. {held}. Fit it: "
                 f"lens.fit(model, texts, parts=[{part!r}])."
             )
-        spans = sorted(name for name in self._names() if name.startswith(f"~{part}.{block}."))
-        return [self._tensor(name).float() for name in spans]
+        spans = sorted(
+            (name for name in self._names() if name.startswith(f"~{part}.{block}.")),
+            key=lambda name: int(name.split(".")[2]),
+        )
+        found = [self._tensor(name).float() for name in spans]
+        for matrix in found:
+            _require_shapes({"matrix": matrix}, self.card.width)
+        return found
 
     def _targets(self, cast: str) -> str:
         targets = sorted({target for _, target in self.pairs.get(cast, frozenset())})
@@ -159,7 +177,10 @@ class Maps:
         return [name for names, _ in self._sources for name in names]
 
     def _tensor(self, name: str) -> Tensor:
-        tensor = next(get(name) for names, get in self._sources if name in names)
+        try:
+            tensor = next(get(name) for names, get in self._sources if name in names)
+        except (OSError, SafetensorError) as error:
+            raise MapsError(f"Map {name} can't be read ({error}). Fit or download the maps again.") from None
         if not tensor.is_floating_point() or tensor.shape[-1:] != (self.card.width,) or tensor.ndim > 2:
             kind = f"shape {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
             raise MapsError(f"Map {name} has {kind}, and its card says width {self.card.width}.")
@@ -181,18 +202,32 @@ def _opened(path: Path, fingerprint: str) -> Source:
     return frozenset(file.keys()), file.get_tensor
 
 
+def _require_one_save(tensors: Path, card: bytes) -> None:
+    """MapsError where a save was cut off between two files, so that one of them is the old one."""
+    saved = json.loads(card).get("saved")
+    with safe_open(tensors, framework="pt") as file:
+        if (file.metadata() or {}).get("saved", saved) != saved:  # files that others wrote have none
+            raise MapsError(f"{TENSORS} and {CARD} are not of one save. Fit or download the maps again.")
+
+
+def _smaller(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """The tensor as it is stored; MapsError where that type holds no number so large."""
+    stored = tensor.to(dtype=dtype).contiguous()
+    if not stored.isfinite().all():
+        raise MapsError(f"Map {name} has values too large for {str(dtype).removeprefix('torch.')}. Use bfloat16.")
+    return stored
+
+
 def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[int, int]]], dict[str, frozenset[int]]]:
     """cast → its whole (source, target) pairs, and part → its blocks, from the names of the tensors."""
     found: dict[tuple[str, int, int], set[str]] = {}
     parts: dict[str, set[int]] = {}
     for name in names:
-        cast, first, second, tensor = [*name.split("."), "", "", "", ""][:4]
-        if not _fits(cast, first, second, tensor, card):
-            raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
+        cast, first, second, tensor = _place(name, card)
         if cast.startswith("~"):
-            parts.setdefault(cast[1:], set()).add(int(first))
+            parts.setdefault(cast[1:], set()).add(first)
         else:
-            found.setdefault((cast, int(first), int(second)), set()).add(tensor)
+            found.setdefault((cast, first, second), set()).add(tensor)
     pairs: dict[str, set[tuple[int, int]]] = {}
     for (cast, source, target), held in found.items():
         if cast in casts() and len(held) == len(casts()[cast].tensors):
@@ -200,13 +235,30 @@ def _held(names: Iterable[str], card: Card) -> tuple[dict[str, frozenset[tuple[i
     return _frozen(pairs), _frozen(parts)
 
 
-def _fits(cast: str, first: str, second: str, tensor: str, card: Card) -> bool:
-    """`mat.3.12.matrix` is a cast from a lower to a higher layer, `~attn.5.0.matrix` a block's part, its first span."""
-    if not (first.isdecimal() and second.isdecimal()):
-        return False
-    if cast.startswith("~"):
-        return cast[1:] in PARTS and int(first) < card.n_blocks and tensor == "matrix"
-    return int(first) < int(second) <= card.n_blocks and (cast not in casts() or tensor in casts()[cast].tensors)
+def _place(name: str, card: Card) -> tuple[str, int, int, str]:
+    """`mat.3.12.matrix` is a cast from a lower to a higher layer, `~attn.5.0.matrix` a block's part, its first span.
+
+    MapsError for a name that is neither, or written otherwise than it would be asked for.
+    """
+    found = NAME.fullmatch(name)
+    if found:
+        cast, first, second, tensor = found[1], int(found[2]), int(found[3]), found[4]
+        if cast.startswith("~"):
+            fits = cast[1:] in PARTS and first < card.n_blocks and tensor == "matrix"
+        else:
+            fits = first < second <= card.n_blocks and (cast not in casts() or tensor in casts()[cast].tensors)
+        if fits:
+            return cast, first, second, tensor
+    raise MapsError(f"{TENSORS} holds {name[:80]!r}, which is no map of a model of {card.n_blocks} blocks.")
+
+
+def _require_shapes(tensors: Mapping[str, Tensor], width: int) -> None:
+    """A matrix is square, a bias one vector, and what else there is has as many rows as its fellow."""
+    rows = {len(tensor) for name, tensor in tensors.items() if name not in ("matrix", "bias")}
+    for name, tensor in tensors.items():
+        fits = tensor.ndim == (1 if name == "bias" else 2) and (name != "matrix" or len(tensor) == width)
+        if not fits or len(rows) > 1:
+            raise MapsError(f"A map's {name} has shape {tuple(tensor.shape)}, which no map of width {width} has.")
 
 
 def _frozen(found: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:

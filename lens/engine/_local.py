@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Protocol
+
+from lens._limits import higher, limit
+from lens.errors import LensError
 
 __all__ = ["Engine", "InlineEngine", "LocalEngine", "Superseded"]
 
@@ -64,6 +68,7 @@ class LocalEngine:
     def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
         """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""
         ticket, deliver = object(), _deliverer()
+        begun: list[float] = []
 
         def when_latest(call: Callable[[], None]) -> None:
             deliver(lambda: call() if self._latest.get(channel) is ticket else None)
@@ -71,11 +76,16 @@ class LocalEngine:
         def report(value: Any) -> None:
             if self._latest.get(channel) is not ticket:
                 raise Superseded
+            _in_time(begun[0])
             when_latest(lambda: (progress or _unheard)(value))
+
+        def timed() -> Any:
+            begun.append(time.monotonic())
+            return work(report)
 
         with self._lock:
             self._latest[channel] = ticket
-            self._waiting[channel] = lambda: when_latest(_settle(lambda: work(report), then, failed))
+            self._waiting[channel] = lambda: when_latest(_settle(timed, then, failed))
         self._threads.submit(self._next)
 
     def cancel(self, channel: str) -> None:
@@ -110,6 +120,12 @@ def _settle(work: Callable[[], Any], then: Heard, failed: Failed) -> Callable[[]
         caught = error
         return lambda: failed(caught)
     return lambda: then(result)
+
+
+def _in_time(begun: float) -> None:
+    """LensError once work has taken the seconds that it may, by a clock that never jumps."""
+    if time.monotonic() - begun > (most := limit("seconds")):
+        raise LensError(f"This took longer than {most:,} seconds, and was stopped. {higher('seconds')}")
 
 
 def _deliverer() -> Callable[[Callable[[], None]], Any]:

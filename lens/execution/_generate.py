@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lens._limits import DEFAULTS, higher, limit
 from lens.casts import Maps
 from lens.errors import LensError, TextError
 from lens.execution._planned import as_model
@@ -19,7 +20,7 @@ from lens.plans import Plan
 
 __all__ = ["MAX_NEW_TOKENS", "generate", "generation"]
 
-MAX_NEW_TOKENS = 4096
+MAX_NEW_TOKENS = DEFAULTS["new_tokens"]
 
 
 def generate(
@@ -61,8 +62,11 @@ def generation(
     maps: Maps | None = None,
 ) -> Iterator[Generation]:
     """`generate` as an iterator over what is there after each token, so that it can be stopped between two."""
-    if type(max_new_tokens) is not int or not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
-        raise LensError(f"max_new_tokens is {max_new_tokens!r}: give a whole number from 1 to {MAX_NEW_TOKENS:,}.")
+    most = limit("new_tokens")
+    if type(max_new_tokens) is not int or not 1 <= max_new_tokens <= most:
+        raise LensError(
+            f"max_new_tokens is {max_new_tokens!r}: give a whole number from 1 to {most:,}. {higher('new_tokens')}"
+        )
     if not isinstance(temperature, (int, float)) or not 0 <= temperature < math.inf:
         raise LensError(f"temperature is {temperature!r}: give 0 for the likeliest token, or a number above it.")
     plan = Plan.full(model.n_blocks) if plan is None else plan
@@ -72,6 +76,11 @@ def generation(
 
     def choose(logits: Tensor) -> tuple[int, float]:
         likely = torch.softmax(logits.double().cpu(), -1)
+        if not likely.isfinite().all():
+            raise LensError(
+                f"{model.name} predicts nothing here under {planned.plan}: its numbers are no longer finite. "
+                "Try dtype='bfloat16' or 'float32', which hold larger ones than float16, or another plan."
+            )
         if temperature == 0:
             token = int(top_k(logits, 1))
         else:

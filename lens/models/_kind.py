@@ -18,7 +18,7 @@ def kind_of(config: Any, class_name: str = "") -> Kind:
 
     `class_name` is that of a model in memory; otherwise the config's `architectures` tell.
     """
-    named = class_name or " ".join(config.architectures or ())
+    named = class_name or " ".join(map(str, config.architectures or ()))
     if config.is_encoder_decoder:
         raise ModelError(
             f"{named or config.model_type} is an encoder-decoder: two stacks of blocks, where the second also looks at "

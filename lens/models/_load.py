@@ -10,9 +10,10 @@ from threading import RLock
 from typing import Any, TypeVar
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedConfig
 
 from lens.errors import LensError, ModelError
+from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
 from lens.models._memory import Free, free_memory, needed, placement
 from lens.models._source import Source, embedded, suggestion
@@ -22,12 +23,18 @@ __all__ = ["check_options", "read_config", "read_tokenizer", "read_weights"]
 T = TypeVar("T")
 READING = RLock()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LARGEST_CONFIG = 16 * 2**20  # bytes
 QUANTISED = {"int8": "load_in_8bit", "int4": "load_in_4bit"}
 
 
 def read_config(source: Source) -> Any:
-    """The Hugging Face config of a source."""
-    return _read(source, AutoConfig.from_pretrained)
+    """The Hugging Face config of a source; ModelError where it is none, or asks for more than any model has."""
+    _check_size(source)
+    raw, _ = _read(source, PreTrainedConfig.get_config_dict)
+    check_raw(source.name, raw)
+    config = _read(source, AutoConfig.from_pretrained)
+    with _in_words(source, offline=False):
+        return checked_config(source.name, config)
 
 
 def read_tokenizer(source: Source) -> Any:
@@ -51,6 +58,12 @@ def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: st
             "Choose a checkpoint of a causal or masked language model."
         )
     return (hf if where else hf.to(place)).eval().requires_grad_(False)
+
+
+def _check_size(source: Source) -> None:
+    path = source.folder / "config.json" if source.folder else None
+    if path is not None and path.is_file() and path.stat().st_size > LARGEST_CONFIG:
+        raise ModelError(f"The config.json of {source.name} is larger than {LARGEST_CONFIG >> 20} MB: it is no config.")
 
 
 def check_options(device: str, dtype: str) -> None:

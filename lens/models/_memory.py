@@ -24,8 +24,10 @@ UNLIMITED = 1 << 60  # cgroup v1 says "no limit" with a number of this size
 
 
 def needed(skeleton: Any, dtype: torch.dtype | str) -> int:
-    """Bytes that a model's weights take: 4 or 2 a number, and 1 or ½ in the matrices of an int8 or int4 model."""
-    return int(sum(tensor.numel() * _bytes_each(tensor, dtype) for tensor in skeleton.parameters()))
+    """Bytes of a model: 4 or 2 a weight, 1 or ½ in the matrices of an int8 or int4 model; and its tables, as masks."""
+    tables = sum(table.numel() * table.element_size() for table in skeleton.buffers())
+    weights = sum(tensor.numel() * _bytes_each(tensor, dtype) for tensor in skeleton.parameters())
+    return int(tables + weights)
 
 
 def _bytes_each(parameter: Any, dtype: torch.dtype | str) -> float:

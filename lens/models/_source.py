@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from lens.errors import ModelError
@@ -13,6 +14,7 @@ __all__ = ["Source", "embedded", "resolve", "suggestion"]
 
 FOLDER = Path(__file__).parent / "embedded"
 MAX_NAME = 500  # characters that are still looked up, and repeated in a message
+MAX_BESIDE = 1_000  # folders among which a mistaken name is looked for
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,17 @@ def resolve(name: str | os.PathLike[str], revision: str | None = None) -> Source
 def suggestion(text: str) -> str:
     """A sentence that names shipped models and folders whose names are close to a mistaken one; empty without any."""
     path = _path(text)
-    beside = [str(folder) for folder in path.parent.glob("*/")] if path is not None and path.parent.is_dir() else []
+    beside = _folders(path.parent) if path is not None else []
     close = difflib.get_close_matches(text, [*embedded(), *beside])
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _folders(parent: Path) -> list[str]:
+    """Some of the folders in a folder: there may be millions, or it may be closed to us."""
+    try:
+        return [str(folder) for folder in islice(parent.glob("*/"), MAX_BESIDE)]
+    except OSError:
+        return []
 
 
 def _local(text: str, *, shipped: bool) -> Source | None:
@@ -92,6 +102,13 @@ def _is_hub_name(text: str) -> bool:
 
 
 def _model_folder(path: Path) -> Path:
+    try:
+        return _with_config(path)
+    except OSError as error:
+        raise ModelError(f"The folder {str(path)!r} can't be read ({error.strerror}). {_available()}") from None
+
+
+def _with_config(path: Path) -> Path:
     if not path.is_dir():
         raise ModelError(f"{str(path)!r} is a file; give the folder that holds the model (with its config.json).")
     if not (path / "config.json").is_file():

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from lens.numerics._moments import Moments, Pair, Site
 from lens.numerics._residuals import GROUPS, Residuals
-from lens.numerics._scores import Comparison, Reference, Scores, compare, joined, judge, score, top_k
+from lens.numerics._scores import (
+    NO_TOKEN,
+    Comparison,
+    Reference,
+    Scores,
+    compare,
+    joined,
+    judge,
+    score,
+    top_1,
+    top_k,
+)
 from lens.numerics._solve import Solution, affine, least_squares, reduced_rank
 from lens.numerics.results import (
     COSINES,
@@ -37,6 +48,7 @@ __all__ = [
     "COSINES",
     "GROUPS",
     "METRICS",
+    "NO_TOKEN",
     "R2",
     "SWEEP_METRICS",
     "VARIANTS",
@@ -74,5 +86,6 @@ __all__ = [
     "ratio",
     "reduced_rank",
     "score",
+    "top_1",
     "top_k",
 ]

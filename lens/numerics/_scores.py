@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-__all__ = ["Comparison", "Reference", "Scores", "compare", "joined", "judge", "score", "top_k"]
+__all__ = ["NO_TOKEN", "Comparison", "Reference", "Scores", "compare", "joined", "judge", "score", "top_1", "top_k"]
 
+NO_TOKEN = -1  # in the place of an id where logits are not numbers: their softmax is none, and nothing is predicted
 BLOCK = 2**20  # logits scored together, so that they stay in the processor's cache between passes
 
 
@@ -17,12 +18,12 @@ BLOCK = 2**20  # logits scored together, so that they stay in the processor's ca
 class Scores:
     """How predicted distributions compare with the model's own; … is the shape of the predictions."""
 
-    token_ids: Tensor  # (…, k) int64, most probable first; equal probabilities by ascending id
+    token_ids: Tensor  # (…, k) int64, most probable first; equal probabilities by ascending id; NO_TOKEN
     probabilities: Tensor  # (…, k) float32, in [0, 1]
     entropy: Tensor  # (…) nats
     kl: Tensor  # (…) nats: KL(model ‖ prediction)
     surprisal: Tensor  # (…) nats: −ln p_model(the prediction's top-1)
-    rank: Tensor  # (…) int64: place of the model's own top-1 in the prediction, 0 is the top
+    rank: Tensor  # (…) int64: place of the model's own top-1 in the prediction, 0 is the top; -1 where there is none
 
     def reshape(self, shape: Sequence[int]) -> Scores:
         """The same scores with … laid out as `shape`."""
@@ -31,7 +32,7 @@ class Scores:
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:
-    """Ids (…, k) of the k largest of `logits` (…, vocabulary), equal values by ascending id."""
+    """Ids (…, k) of the k largest of `logits` (…, vocabulary), equal values by ascending id; NO_TOKEN if not finite."""
     rows = logits.reshape(-1, logits.shape[-1])
     values, ids = torch.topk(rows, min(k + 1, rows.shape[-1]))
     crowded = values[:, k - 1] == values[:, -1] if values.shape[-1] > k else torch.zeros(len(rows), dtype=torch.bool)
@@ -40,7 +41,14 @@ def top_k(logits: Tensor, k: int) -> Tensor:
         ids[crowded] = torch.sort(rows[crowded], dim=-1, descending=True, stable=True).indices[:, :k]
     ids = ids.sort(-1).values
     order = torch.sort(rows.gather(-1, ids), dim=-1, descending=True, stable=True).indices
-    return ids.gather(-1, order).reshape(*logits.shape[:-1], k)
+    ids = ids.gather(-1, order).masked_fill(~values[:, :1].isfinite(), NO_TOKEN)
+    return ids.reshape(*logits.shape[:-1], k)
+
+
+def top_1(logits: Tensor) -> Tensor:
+    """Ids (…) of the largest of `logits` (…, vocabulary), the lowest of equals; NO_TOKEN where it is not finite."""
+    value, ids = logits.max(-1)
+    return ids.masked_fill(~value.isfinite(), NO_TOKEN)
 
 
 def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
@@ -81,11 +89,11 @@ def _score_block(logits: Tensor, near: tuple[Tensor, Tensor, Tensor], k: int) ->
     ids = top_k(logits, k)
     return Scores(
         token_ids=ids,
-        probabilities=log_p.gather(-1, ids).exp(),
+        probabilities=log_p.gather(-1, ids.clamp_min(0)).exp(),
         entropy=(0 - _expectation_of(log_p.exp(), log_p)).clamp_min(0),
         kl=_expectation(q.expand_as(log_p), log_q - log_p),
-        surprisal=-log_q.expand_as(log_p).gather(-1, ids[..., :1])[..., 0],
-        rank=_rank(logits, top.expand(*logits.shape[:-1], 1)),
+        surprisal=_surprisal(log_q.expand_as(log_p), ids[..., :1]),
+        rank=_rank(logits, top.expand(*logits.shape[:-1], 1)).masked_fill(ids[..., 0] < 0, -1),
     )
 
 
@@ -94,7 +102,7 @@ class Comparison:
     """How the top-1 and the whole of predicted distributions (N, V) compare with the model's own; all (N,)."""
 
     token_ids: Tensor  # int64, the prediction's top-1
-    place: Tensor  # int64, of that token in the model's own order, 0 is the top
+    place: Tensor  # int64, of that token in the model's own order, 0 is the top; V, behind all, where there is none
     surprisal: Tensor  # nats, −ln p_model of that token
     kl: Tensor  # nats, KL(model ‖ prediction)
     entropy: Tensor  # nats, of the prediction
@@ -108,10 +116,11 @@ def compare(logits: Tensor, reference: Tensor, log_q: Tensor | None = None) -> C
     log_q = torch.log_softmax(reference.float(), -1) if log_q is None else log_q
     log_p = torch.log_softmax(logits.float(), -1)
     token = top_k(logits, 1)
+    none = (token[:, 0] < 0) | log_q[:, 0].isnan()  # of a row that is no softmax every logarithm is NaN
     return Comparison(
         token_ids=token[:, 0],
-        place=_rank(reference, token),
-        surprisal=-log_q.gather(-1, token)[:, 0],
+        place=_rank(reference, token).masked_fill(none, reference.shape[-1]),
+        surprisal=_surprisal(log_q, token),
         kl=_expectation(log_q.exp(), log_q - log_p),
         entropy=_expectation(log_p.exp(), -log_p),
     )
@@ -123,18 +132,19 @@ class Reference:
 
     log: Tensor  # (N, V) float32, log-softmax
     probability: Tensor  # (N, V)
-    top: Tensor  # (N,) int64
+    top: Tensor  # (N,) int64, NO_TOKEN where there is none
 
     @classmethod
     def of(cls, logits: Tensor) -> Reference:
         """From the model's own logits (N, V)."""
         log = torch.log_softmax(logits.float(), -1)
-        return cls(log, log.exp(), logits.argmax(-1))
+        return cls(log, log.exp(), top_1(logits))
 
 
 def judge(logits: Tensor, reference: Reference, answers: Tensor) -> Tensor:
     """(N, 3) float64 of predictions `logits` (N, V): loss −ln p(answer), KL(model ‖ prediction), both in nats, and 1
-    where the top-1 is the model's. `answers` (N,) are the text's own tokens; the loss is NaN where that is −1.
+    where the top-1 is the model's. `answers` (N,) are the text's own tokens; the loss is NaN where that is −1, and all
+    three where a prediction is no number.
 
     KL is Σ q (ln q − z) + ln Σ e^z: one pass over the vocabulary fewer than with the log-softmax of z.
     """
@@ -142,9 +152,10 @@ def judge(logits: Tensor, reference: Reference, answers: Tensor) -> Tensor:
     norm = torch.logsumexp(logits, -1)
     kl = _expectation_of(reference.probability, reference.log - logits) + norm
     loss = norm - logits.gather(-1, answers.clamp_min(0)[:, None])[:, 0]
-    agrees = logits.argmax(-1) == reference.top
+    top = top_1(logits)
     loss = torch.where(answers >= 0, loss, torch.nan)
-    return torch.stack([loss, kl.clamp_min(0), agrees.to(kl)], -1).double()
+    judged = torch.stack([loss, kl.clamp_min(0), (top == reference.top).to(kl)], -1).double()
+    return judged.masked_fill(((top < 0) | (reference.top < 0))[:, None], torch.nan)
 
 
 def _expectation(weights: Tensor, values: Tensor) -> Tensor:
@@ -163,7 +174,8 @@ def _expectation_of(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def _rank(logits: Tensor, token: Tensor) -> Tensor:
-    """How many logits are above that of `token` (…, 1), or equal to it with a lower id."""
+    """How many logits are above that of `token` (…, 1), or equal to it with a lower id; -1 where that is none."""
+    none, token = token[..., 0] < 0, token.clamp_min(0)
     own = logits.gather(-1, token)
     room = torch.empty_like(logits, dtype=torch.float32)  # ones are summed three times faster as float32 than as bool
     above = torch.gt(logits, own, out=room).sum(-1).long()
@@ -172,4 +184,9 @@ def _rank(logits: Tensor, token: Tensor) -> Tensor:
         logits, own, token = logits[tied], own[tied], token[tied]
         ids = torch.arange(logits.shape[-1], device=logits.device)
         above[tied] += ((logits == own) & (ids < token)).sum(-1)
-    return above
+    return above.masked_fill(none, -1)
+
+
+def _surprisal(log_q: Tensor, token: Tensor) -> Tensor:
+    """−ln q of a token (…, 1); NaN where there is none."""
+    return -log_q.gather(-1, token.clamp_min(0)).masked_fill(token < 0, torch.nan)[..., 0]

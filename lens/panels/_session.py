@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from traitlets import Enum, Float, HasTraits, Int, TraitError, Unicode, validate
 
+from lens._limits import limit, variable
 from lens.casts import casts
 from lens.panels._lesson import lesson_notebooks
 
-__all__ = ["EXAMPLES", "FIGURES", "LONGEST", "METRICS", "Session"]
+__all__ = ["EXAMPLES", "FIGURES", "METRICS", "Session"]
 
 FIGURES = ("strategies", "skip", "repeat", "reverse", "mean", "sum", "scaled", "orders")
 METRICS = ("probability", "entropy", "rank", "kl", "surprisal")
-LONGEST: Final = {"text": 20_000, "plan": 4_000, "model": 10_000}  # characters that each may hold
+MODEL: Final = 10_000  # characters of a model's name or folder
 EXAMPLES = {
     "causal": "The old man sat by the fire and looked at the",
     "masked": "The old man sat by the fire and [MASK] at the door.",
@@ -52,9 +53,11 @@ class Session(HasTraits):
 
     @validate("model", "text", "plan", "other_text", "other_model", "other_plan")
     def _bounded(self, proposal: dict[str, Any]) -> str:
-        most, value = LONGEST[proposal["trait"].name.removeprefix("other_")], str(proposal["value"])
+        name, value = proposal["trait"].name.removeprefix("other_"), str(proposal["value"])
+        most = MODEL if name == "model" else limit(name)
         if len(value) > most:
-            raise TraitError(f"it has {len(value):,} characters, and at most {most:,} are taken")
+            more = "" if name == "model" else f" (set by {variable(name)})"
+            raise TraitError(f"it has {len(value):,} characters, and at most {most:,} are taken{more}")
         return value.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is not text
 
     @validate("panel")

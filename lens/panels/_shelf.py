@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from lens._limits import allowed_models, limit
 from lens.analyses import compare_recording, read_recording
 from lens.casts import Maps, casts
 from lens.engine import ByteCache
-from lens.errors import MapsError
+from lens.errors import MapsError, ModelError
 from lens.execution import maps_for
 from lens.models import Model, Recording, Tokens, load
 from lens.numerics import Compared, Reading
@@ -19,7 +20,6 @@ __all__ = ["LISTED", "Answer", "Question", "Shelf"]
 LISTED = 20  # predictions computed per cell, so that listing more or fewer costs nothing
 KEPT = 3  # models in memory at once
 BUDGET = 512 * 2**20  # bytes of recordings and readings kept
-LIMIT = 512  # tokens read at once: the table of a longer text serves nobody, and its price grows with the square
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Shelf:
 
     def load(self, name: str) -> None:
         """Bring the model called `name` into memory; the one loaded longest ago makes room for it."""
+        _require_allowed(name)
         while len(self.models) >= KEPT and name not in self.models:
             forgotten = self.models.pop(next(iter(self.models)))
             self.maps.pop(forgotten.name, None)
@@ -95,7 +96,7 @@ class Shelf:
     def answer(self, question: Question) -> Answer:
         """Answer `question`; raises LensError in words."""
         model = self.models[question.model]
-        tokens = model.encode(question.text, limit=LIMIT)
+        tokens = model.encode(question.text, limit=limit("tokens"))
         bare = Answer(question, model, tokens, None, {})
         if model.kind == "masked" and not tokens.masks:
             return bare
@@ -115,7 +116,7 @@ class Shelf:
     def compared(self, question: Question, plan: Plan) -> Compared:
         """The text of `question` under `plan`, beside the full model; raises LensError in words."""
         model = self.models[question.model]
-        tokens = model.encode(question.text, limit=LIMIT)
+        tokens = model.encode(question.text, limit=limit("tokens"))
         recording = self._recording(question, model, tokens)
         maps, _ = self._maps(model, model.n_blocks)
 
@@ -154,6 +155,16 @@ def _readable(maps: Maps | None, target: int) -> tuple[str, ...]:
     sources = tuple(range(target + 1))
     fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, sources, target)]
     return "id", *sorted(fitted, key=lambda name: name != "mat")
+
+
+def _require_allowed(name: str) -> None:
+    """ModelError for a model that who runs lens does not offer; nothing is looked up on this machine or the hub."""
+    offered = allowed_models()
+    if offered is not None and name not in offered:
+        raise ModelError(
+            f"{name[:200]!r} is not among the models offered here: {', '.join(offered)}. "
+            "Who runs lens chooses them by LENS_MODELS."
+        )
 
 
 def name_of(model: Model) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import ClassVar, Literal, TypeAlias
 
+from lens._limits import DEFAULTS, higher, limit
 from lens.errors import PlanError
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 
 PARTS = ("attn", "ffn", "ln")
 # More than a hundred times the blocks of a 36-block model: beyond it a reader waits for minutes and learns nothing.
-MAX_APPLICATIONS = 4096
+MAX_APPLICATIONS = DEFAULTS["steps"]
 # Deeper than anyone writes by hand, and far from Python's recursion limit.
 MAX_NESTING = 16
 # Room for every count worth running, while int() and the sums stay instant.
@@ -360,10 +361,10 @@ def require_bounds(stage: Stage) -> None:
 
 def require_steps(steps: int) -> None:
     """Refuse more steps than a plan may have: a jump costs a step, or a loop of jumps alone would never end."""
-    if steps > MAX_APPLICATIONS:
+    if steps > (most := limit("steps")):
         raise PlanError(
-            f"this runs {steps:,} blocks and jumps, and a plan runs at most {MAX_APPLICATIONS:,}: "
-            "lower a count after x or shorten a range"
+            f"this runs {steps:,} blocks and jumps, and a plan runs at most {most:,}: "
+            f"lower a count after x or shorten a range. {higher('steps')}"
         )
 
 

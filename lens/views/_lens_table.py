@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lens.errors import LensError
-from lens.numerics import Reading
+from lens.numerics import NO_TOKEN, Reading
 from lens.views._style import plain
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def lens_table(reading: Reading, *, cast: str = "mat", metric: Metric = "probabi
         )
     place = reading.casts.index(cast)
     values = reading.probabilities[place, :, :, 0] if metric == "probability" else getattr(reading, metric)[place]
+    values = np.where(reading.token_ids[place, :, :, 0] == NO_TOKEN, np.nan, values)  # a rank of -1 is no place
     heat = go.Heatmap(
         z=values,
         y=[f"layer {source}" for source in reading.sources],
@@ -69,6 +70,8 @@ def _listed(reading: Reading, place: int) -> list[list[str]]:
 
     def cell(tokens: list[int], probabilities: list[float]) -> str:
         pairs = zip(tokens, probabilities, strict=True)
+        if tokens[0] == NO_TOKEN:
+            return plain(reading.labels[NO_TOKEN])
         return "<br>".join(f"{plain(reading.labels[token])} {share:.1%}" for token, share in pairs)
 
     return [[cell(*pair) for pair in zip(*rows, strict=True)] for rows in zip(ids, shares, strict=True)]

@@ -26,6 +26,19 @@ def test_scores_equal_scipy() -> None:
     np.testing.assert_allclose(scores.probabilities, -np.sort(-p, axis=1)[:, :5], atol=1e-6)
 
 
+def test_many_predictions_at_once_are_each_scored_alone() -> None:
+    """Casts and layers are an axis before the positions; forbidden tokens among them."""
+    torch.manual_seed(1)
+    logits, reference = 3 * torch.randn(4, 3, 20), 3 * torch.randn(3, 20)
+    logits[1, 2, :5], reference[0, 7] = -torch.inf, -torch.inf
+    together = score(logits, reference, 5)
+    for layer in range(4):
+        for position in range(3):
+            alone = score(logits[layer, position][None], reference[position][None], 5)
+            for name in vars(alone):
+                np.testing.assert_allclose(getattr(together, name)[layer, position], getattr(alone, name)[0], rtol=1e-5)
+
+
 def test_a_model_agrees_with_itself() -> None:
     logits = torch.randn(4, 30)
     scores = score(logits, logits, 3)

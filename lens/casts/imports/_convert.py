@@ -52,7 +52,7 @@ def convert(
     holds no scores. MapsError where the folder is of no known format, or its maps do not fit the model.
     """
     folder = Path(folder)
-    formats = [found for found in _formats()[0].values() if folder.is_dir() and found.recognises(folder)]
+    formats = _formats_of(folder)
     if not formats:
         known = "; ".join(found.title for found in _formats()[0].values())
         raise MapsError(f"{folder.name!r} is no folder of published maps. Known are: {known}.")
@@ -85,3 +85,10 @@ def convert(
         version=__version__,
     )
     return Maps(card, tensors)
+
+
+def _formats_of(folder: Path) -> list[Import]:
+    try:
+        return [found for found in _formats()[0].values() if folder.is_dir() and found.recognises(folder)]
+    except OSError as error:
+        raise MapsError(f"The folder {folder.name!r} can't be read ({error.strerror}).") from None

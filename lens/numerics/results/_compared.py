@@ -37,8 +37,14 @@ class Compared:
     norm_ratio: NDArray[np.float64]  # (S,) length of the plan's stream as a share of the model's, mean over tokens
 
     def __repr__(self) -> str:
-        kept = float((self.token_ids[:, 0] == self.full_token_ids[:, 0]).mean())
+        kept = float(self.agrees.mean())
         return f"Compared({self.model!r}, plan {self.plan!r}, {len(self.tokens)} tokens, {kept:.0%} of top-1 kept)"
+
+    @property
+    def agrees(self) -> NDArray[np.bool_]:
+        """(P,) whether the top-1 is the full model's; where either is no number, it is not."""
+        same: NDArray[np.bool_] = (self.token_ids[:, 0] == self.full_token_ids[:, 0]) & (self.token_ids[:, 0] >= 0)
+        return same
 
     @property
     def change(self) -> NDArray[np.float64]:

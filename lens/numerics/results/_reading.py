@@ -32,12 +32,12 @@ class Reading:
     target: int
     positions: tuple[int, ...]  # (P,) indices into tokens
     labels: Mapping[int, str]  # how each token id that occurs below is shown
-    token_ids: NDArray[np.int64]  # (C, S, P, k), most probable first
+    token_ids: NDArray[np.int64]  # (C, S, P, k), most probable first, equals by id; -1 where logits are not numbers
     probabilities: NDArray[np.float32]  # (C, S, P, k) in [0, 1]
     entropy: NDArray[np.float32]  # (C, S, P) nats
     kl: NDArray[np.float32]  # (C, S, P) nats, KL(model ‖ prediction)
     surprisal: NDArray[np.float32]  # (C, S, P) nats, −ln p_model(prediction's top-1)
-    rank: NDArray[np.int64]  # (C, S, P) place of the model's own top-1 in the prediction, 0 is the top
+    rank: NDArray[np.int64]  # (C, S, P) place of the model's own top-1 in the prediction, 0 is the top; -1 for none
     model_token_ids: NDArray[np.int64]  # (P, k) the full model's own
     model_probabilities: NDArray[np.float32]  # (P, k)
     model_entropy: NDArray[np.float32]  # (P,) nats

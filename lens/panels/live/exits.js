@@ -15,7 +15,8 @@ function showExit(node, token, layers, ramp, position) {
   ];
   node.replaceChildren(...parts);
   const whole = token.agrees ? "as the full model" : `the full model says ${token.model}`;
-  const sure = `confidence ${token.confidence.toFixed(3)}, threshold ${token.threshold.toFixed(3)}`;
+  const confidence = token.confidence === null ? "not a number" : token.confidence.toFixed(3);
+  const sure = `confidence ${confidence}, threshold ${token.threshold.toFixed(3)}`;
   const said = `${token.label}: leaves at layer ${token.layer} of ${layers} with ${token.prediction} (${whole}); ${sure}`;
   setAttributes(node, { title: said, "aria-label": said, "data-position": position, "data-layer": token.layer });
 }

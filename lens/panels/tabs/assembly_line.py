@@ -12,8 +12,9 @@ import numpy as np
 
 from lens.errors import LensError, PlanError
 from lens.execution import generation
-from lens.numerics import Compared, Generation
+from lens.numerics import NO_TOKEN, Compared, Generation
 from lens.panels._desk import Desk
+from lens.panels._doubt import NOT_FINITE, number
 from lens.panels._panel import Panel
 from lens.panels._python import call, opening, program
 from lens.panels._recipe_form import RecipeForm
@@ -265,7 +266,7 @@ def columns(found: Compared, position: int, k: int) -> list[dict[str, Any]]:
         ("model", "model", "as it is", found.full_token_ids, found.full_probabilities),
     )
     own = int(found.full_token_ids[position, 0])
-    kl = {"name": "KL", "value": f"{found.kl[position]:.2f} nats", "title": "KL divergence of the plan from the model"}
+    kl = {"name": "KL", "value": number(found.kl[position]), "title": "KL divergence of the plan from the model"}
     return [
         {
             "key": key,
@@ -279,9 +280,10 @@ def columns(found: Compared, position: int, k: int) -> list[dict[str, Any]]:
                     "agrees": token == own,
                 }
                 for token, p in zip(ids[position, :k].tolist(), likely[position, :k].tolist(), strict=True)
+                if token != NO_TOKEN
             ],
             "facts": [kl] if title == "plan" else [],
-            "message": None,
+            "message": NOT_FINITE if ids[position, 0] == NO_TOKEN else None,
             "action": None,
         }
         for key, title, subtitle, ids, likely in ways
@@ -297,7 +299,7 @@ def shifts(found: Compared) -> dict[str, Any]:
             "change": None if np.isnan(change[at]) else float(change[at]),
             "prediction": found.labels[int(found.token_ids[at, 0])],
             "model": found.labels[int(found.full_token_ids[at, 0])],
-            "agrees": bool(found.token_ids[at, 0] == found.full_token_ids[at, 0]),
+            "agrees": bool(found.agrees[at]),
         }
         for at, label in enumerate(found.tokens)
     ]

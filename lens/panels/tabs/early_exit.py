@@ -13,6 +13,7 @@ from lens.models import Model
 from lens.numerics import EarlyExit, ExitTimes
 from lens.panels._charts import exit_spec
 from lens.panels._desk import Desk, held
+from lens.panels._doubt import same_token
 from lens.panels._measured import Measured
 from lens.panels._panel import Panel
 from lens.panels._style import PLAIN
@@ -101,16 +102,17 @@ def picture(reading: Any, cast: str, lam: float, kind: str) -> dict[str, Any]:
         {
             "label": reading.tokens[position],
             "layer": int(layer),
-            "confidence": float(confidence[p, layer]),
+            "confidence": float(confidence[p, layer]) if np.isfinite(confidence[p, layer]) else None,
             "threshold": float(threshold[p]),
             "prediction": reading.labels[int(left[p])],
             "model": reading.labels[int(own[p])],
-            "agrees": bool(left[p] == own[p]),
+            "agrees": bool(same_token(left[p], own[p])),
         }
         for p, (position, layer) in enumerate(zip(positions.tolist(), layers.tolist(), strict=True))
     ]
+    kept = int(same_token(left, own).sum())
     note = (
-        f"Mean layer {layers.mean():.1f} of {last}; {int((left == own).sum())} of {len(own)} predictions are the full "
+        f"Mean layer {layers.mean():.1f} of {last}; {kept} of {len(own)} predictions are the full "
         "model's. A token leaves where its confidence p₁ − p₂ exceeds 0.9 λ + 0.1 e^(−4t/N)."
     )
     return {"tokens": tokens, "layers": last, "note": note}

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from lens._limits import higher, limit
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
 from lens.casts import Maps, casts, store_folder
 from lens.errors import LensError
@@ -21,7 +22,6 @@ __all__ = ["PANEL", "FitPanel"]
 
 SAMPLE, OWN = "the sample text of lens", "my own text"
 MEGABYTE = 10**6
-LONGEST = 2_000_000  # characters of own text
 
 
 class FitPanel(Undoing, widgets.VBox):
@@ -103,7 +103,11 @@ class FitPanel(Undoing, widgets.VBox):
 
     def _fit(self) -> None:
         model, options = self._desk.answer.model, self._options()
-        texts = sample_sentences() if self.text.value == SAMPLE else self.own.value[:LONGEST].splitlines()
+        texts = sample_sentences() if self.text.value == SAMPLE else self.own.value.splitlines()
+        own, most = len(self.own.value), limit("own_text")
+        if self.text.value != SAMPLE and own > most:
+            self._say(f"The text has {own:,} characters; at most {most:,} are read. {higher('own_text')}")
+            return
         holdout: Any = heldout_sentences() if self.text.value == SAMPLE else 0.1
         heldout = "two other novels" if self.text.value == SAMPLE else None
         if self.parts.value:

@@ -7,8 +7,9 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from lens.numerics import Reading
+from lens.numerics import NO_TOKEN, Reading
 from lens.panels._desk import Desk, Fitting
+from lens.panels._doubt import NOT_FINITE, number, places
 from lens.panels._panel import Panel, Seen
 from lens.panels._python import call, opening, program
 from lens.panels._session import METRICS
@@ -98,7 +99,10 @@ def path(answer: Answer, reading: Reading, metric: str, source: int) -> dict[str
     """One measure at the token that is looked at, by the layer that is read."""
     place = reading.positions.index(answer.position)
     share = metric in ("probability", "rank")
-    known: dict[str, Any] = {"probability": reading.probabilities[..., 0], "rank": 1 / (reading.rank + 1.0)}
+    known: dict[str, Any] = {
+        "probability": reading.probabilities[..., 0],
+        "rank": 1 / np.where(reading.rank < 0, np.nan, reading.rank + 1.0),
+    }
     values = (known[metric] if metric in known else getattr(reading, metric))[:, :, place]
     title = MEASURES[metric]
     return {
@@ -142,10 +146,14 @@ def _how(cast: str, source: int, target: int) -> str:
 def _cast(reading: Reading, cast: str, source: int, place: int, k: int, subtitle: str) -> dict[str, Any]:
     at = reading.casts.index(cast), source, place
     facts = [
-        ("entropy", f"{reading.entropy[at]:.2f} nats", "how undecided this prediction is"),
-        ("KL", f"{reading.kl[at]:.2f} nats", "KL divergence of this prediction from the model's own"),
-        ("surprisal", f"{reading.surprisal[at]:.2f} nats", "−ln of the model's probability for this top token"),
-        ("rank", f"{reading.rank[at] + 1:,}", "place of the model's own top token here; 1 is the top"),
+        ("entropy", number(reading.entropy[at]), "how undecided this prediction is"),
+        ("KL", number(reading.kl[at]), "KL divergence of this prediction from the model's own"),
+        ("surprisal", number(reading.surprisal[at]), "−ln of the model's probability for this top token"),
+        (
+            "rank",
+            number(places(reading.rank[at]), ",.0f", ""),
+            "place of the model's own top token here; 1 is the top",
+        ),
     ]
     ids, probabilities = reading.token_ids[at][:k], reading.probabilities[at][:k]
     return _column(cast, cast, subtitle, _rows(reading, ids, probabilities, place), facts)
@@ -154,8 +162,8 @@ def _cast(reading: Reading, cast: str, source: int, place: int, k: int, subtitle
 def _model(reading: Reading, place: int, k: int, name: str) -> dict[str, Any]:
     rows = _rows(reading, reading.model_token_ids[place][:k], reading.model_probabilities[place][:k], place)
     facts = [
-        ("entropy", f"{reading.model_entropy[place]:.2f} nats", "how undecided the model is"),
-        ("surprisal", f"{reading.model_surprisal[place]:.2f} nats", "−ln of the probability of its top token"),
+        ("entropy", number(reading.model_entropy[place]), "how undecided the model is"),
+        ("surprisal", number(reading.model_surprisal[place]), "−ln of the probability of its top token"),
     ]
     return _column("model", "model", f"{name}, all layers", rows, facts)
 
@@ -178,7 +186,7 @@ def _column(key: str, title: str, subtitle: str, rows: list[Any], facts: list[tu
         "subtitle": subtitle,
         "rows": rows,
         "facts": named,
-        "message": None,
+        "message": None if rows else NOT_FINITE,
         "action": None,
     }
 
@@ -188,6 +196,7 @@ def _rows(reading: Reading, ids: Any, probabilities: Any, place: int) -> list[di
     return [
         {"label": reading.labels[token], "probability": probability, "token_id": token, "agrees": token == top}
         for token, probability in zip(ids.tolist(), probabilities.tolist(), strict=True)
+        if token != NO_TOKEN
     ]
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from lens.numerics import Reading
+from lens.numerics import NO_TOKEN, Reading
 from lens.panels._desk import Desk
+from lens.panels._doubt import highest, places
 from lens.panels._panel import Panel, Seen
 from lens.panels._python import opening, program
 from lens.panels._session import METRICS
@@ -118,7 +119,7 @@ def _model_row(reading: Reading, values: Any) -> Any:
 
 def _plane(reading: Reading, metric: str) -> Any:
     """(C, S + 1, P): the metric of each source, then of the model itself."""
-    nothing = np.zeros(len(reading.positions))
+    nothing = np.where(reading.model_token_ids[:, 0] == NO_TOKEN, np.nan, 0.0)
     own = {
         "probability": reading.model_probabilities[:, 0],
         "entropy": reading.model_entropy,
@@ -126,7 +127,10 @@ def _plane(reading: Reading, metric: str) -> Any:
         "kl": nothing,
         "surprisal": reading.model_surprisal,
     }[metric]
-    values = {"probability": reading.probabilities[..., 0], "rank": reading.rank + 1}.get(metric)  # people count from 1
+    values = {
+        "probability": reading.probabilities[..., 0],
+        "rank": places(reading.rank),
+    }.get(metric)  # people count from 1
     values = getattr(reading, metric) if values is None else values
     return np.concatenate([values, _model_row(reading, own)], axis=1)
 
@@ -134,7 +138,7 @@ def _plane(reading: Reading, metric: str) -> Any:
 def _metric(reading: Reading, name: str) -> dict[str, Any]:
     title, unit, better = DESCRIBED[name]
     plane = _plane(reading, name)
-    low, high = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else float(np.nanmax(plane)))
+    low, high = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else highest(plane))
     return {"key": name, "title": title, "unit": unit, "low": low, "high": high, "better": better}
 
 

@@ -6,6 +6,9 @@ import io
 import json
 import os
 import pickle
+import time
+import zipfile
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 import torch
 
 from lens.casts import Maps, cast_named
-from lens.casts.imports import convert
+from lens.casts.imports import _pickled, convert
 from lens.casts.imports.linear_shortcut import load_tensor
 from lens.errors import MapsError
 
@@ -94,11 +97,11 @@ def test_a_view_beyond_its_storage_is_refused(tmp_path: Path) -> None:
     storage = arguments[0]
     for size, stride, offset in [((400, 400), (400, 1), 0), ((4, 4), (4, 1), 10**9), ((4, 4), (-4, 1), 0)]:
         path = pickled(tmp_path, Call(rebuild, storage, offset, size, stride, *arguments[4:]))
-        with pytest.raises(MapsError, match="no pickled tensor"):
+        with pytest.raises(MapsError, match=r"no pickled tensor|larger than its storage"):
             load_tensor(path)
 
 
-@pytest.mark.parametrize("spoil", [lambda _: b"", lambda data: data[:-20], lambda data: b"\x80\x04" + data[30:]])
+@pytest.mark.parametrize("spoil", [lambda _: b"", lambda data: data[:-20], lambda data: data[:9] + b"\xff" + data[9:]])
 def test_what_is_left_of_a_pickle_is_said_to_be_none(tmp_path: Path, spoil: Any) -> None:
     path = pickled(tmp_path, spoil(legacy(torch.eye(4))))
     with pytest.raises(MapsError, match=r"0_3\.pickle is no pickled tensor, or only part of one"):
@@ -108,6 +111,69 @@ def test_what_is_left_of_a_pickle_is_said_to_be_none(tmp_path: Path, spoil: Any)
 def test_other_things_in_a_pickle_are_named(tmp_path: Path) -> None:
     with pytest.raises(MapsError, match="holds dict, and a tensor was expected"):
         load_tensor(pickled(tmp_path, {"a": 1}))
+
+
+def doubled(levels: int) -> Any:
+    """A tuple of one tuple twice, and so on: small in a pickle, and 2^levels long for whoever walks it."""
+    value: Any = ()
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+class Ordered:
+    """Pickles as OrderedDict(…) of something."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> Any:
+        return OrderedDict, self.arguments
+
+
+@pytest.mark.parametrize("way", ["key", "constructor", "nested"])
+def test_a_pickle_that_would_hash_for_ever_is_refused_at_once(tmp_path: Path, way: str) -> None:
+    """Each took longer than anybody waits: Python hashes a tuple by walking it."""
+    bomb = doubled(60)
+    keyed = b"\x80\x02}" + pickle.dumps(bomb, 2)[2:-1] + b"K\x01s."  # {bomb: 1}
+    legacy_head = pickle.dumps(_pickled.MAGIC, 2) + pickle.dumps(1001, 2)
+    evil = {
+        "key": keyed,
+        "constructor": pickle.dumps(Ordered(((bomb, 1),))),
+        "nested": pickle.dumps(Call(torch.storage._load_from_bytes, legacy_head + keyed)),
+    }[way]
+    begun = time.monotonic()
+    with pytest.raises(MapsError):
+        load_tensor(pickled(tmp_path, evil))
+    assert time.monotonic() - begun < 5
+
+
+def test_tuples_in_tuples_do_not_overflow_the_stack(tmp_path: Path) -> None:
+    """Python hashes nested tuples without looking at the stack; as many as a pickle may hold must be few enough."""
+    data = b"\x80\x02})" + b"\x85" * (_pickled.MOST - 10) + b"K\x01s."
+    with pytest.raises(MapsError, match="holds dict"):
+        load_tensor(pickled(tmp_path, data))
+    with pytest.raises(MapsError, match="or too many"):
+        load_tensor(pickled(tmp_path, b"\x80\x02})" + b"\x85" * 10**6 + b"K\x01s."))
+
+
+def test_a_few_bytes_do_not_become_terabytes(tmp_path: Path) -> None:
+    rebuild, arguments = torch.eye(4).__reduce_ex__(2)
+    for size, stride in [((10**7, 10**7), (0, 0)), ((2,) * 40, (0,) * 40), ((-1, -1), (1, 1))]:
+        path = pickled(tmp_path, Call(rebuild, arguments[0], 0, size, stride, *arguments[4:]))
+        with pytest.raises(MapsError):
+            load_tensor(path)
+    huge = b"\x80\x02K\x01r\xff\xff\xff\x7f."  # kept at place 2^31: the table of kept values grows to 32 GB
+    with pytest.raises(MapsError, match="keeps more values than any map needs"):
+        load_tensor(pickled(tmp_path, huge))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path, make: Any) -> None:
+    """Opening a pipe would wait for ever."""
+    make(tmp_path / "0_3.pickle")
+    with pytest.raises(MapsError, match="no ordinary file"):
+        convert(tmp_path, **MODEL)
 
 
 def tuned(folder: Path, bias: bool = True) -> dict[str, torch.Tensor]:
@@ -146,4 +212,64 @@ def test_a_broken_tuned_lens_is_said_to_be_one(tmp_path: Path) -> None:
     tuned(tmp_path)
     (tmp_path / "params.pt").write_bytes(b"nothing")
     with pytest.raises(MapsError, match="no whole checkpoint of a tuned lens"):
+        convert(tmp_path, **MODEL)
+
+
+def repacked(folder: Path, data: bytes, compression: int = zipfile.ZIP_STORED, **more: bytes) -> None:
+    """params.pt with another pickle in it."""
+    tuned(folder)
+    with zipfile.ZipFile(folder / "params.pt") as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(folder / "params.pt", "w", compression) as new:
+        for name, content in (entries | more).items():
+            new.writestr(name, data if name.endswith("data.pkl") else content)
+
+
+REFUSED = {
+    "a Counter, which has every key": pickle.dumps(Counter(), 2),
+    "a call": pickle.dumps(Call(os.system, "false"), 2),
+    "a large buffer": pickle.dumps(Call(bytearray, 10**12), 2),
+    "a number": b"\x80\x02K\x01.",
+    "numbers for tensors": b"\x80\x02ccollections\nOrderedDict\n)RX\x08\x00\x00\x000.weightK\x01s.",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_tuned_lens_is_nothing_but_tensors(tmp_path: Path, what: str) -> None:
+    repacked(tmp_path, REFUSED[what])
+    with pytest.raises(MapsError, match="no whole checkpoint of a tuned lens"):
+        convert(tmp_path, **MODEL)
+
+
+def test_a_tuned_lens_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
+    tuned(tmp_path)
+    with zipfile.ZipFile(tmp_path / "params.pt") as old:
+        data = old.read("params/data.pkl")
+    repacked(tmp_path, data, zipfile.ZIP_DEFLATED)
+    with pytest.raises(MapsError, match="is compressed, which PyTorch never does"):
+        convert(tmp_path, **MODEL)
+
+
+def test_one_storage_does_not_become_many_tensors(tmp_path: Path) -> None:
+    tuned(tmp_path)
+    with zipfile.ZipFile(tmp_path / "params.pt") as old:
+        data = old.read("params/data.pkl")
+    repacked(tmp_path, data.replace(b"X\x01\x00\x00\x002", b"X\x01\x00\x00\x000"))
+    with pytest.raises(MapsError, match="KeyError"):
+        convert(tmp_path, **MODEL)
+
+
+@pytest.mark.parametrize("layers", [10**9, 0, -1, 2.0, "3", None, [3]])
+def test_a_tuned_lens_of_no_sensible_depth_is_refused(tmp_path: Path, layers: Any) -> None:
+    tuned(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"num_hidden_layers": layers}))
+    with pytest.raises(MapsError, match="a whole number from 1 to 9,999 is needed"):
+        convert(tmp_path, **MODEL)
+
+
+def test_a_config_as_large_as_a_film_is_refused(tmp_path: Path) -> None:
+    tuned(tmp_path)
+    with (tmp_path / "config.json").open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(MapsError, match=r"config\.json is larger than 1,048,576 bytes"):
         convert(tmp_path, **MODEL)

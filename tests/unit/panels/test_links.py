@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from traitlets import Enum, Float, Int
 
 import lens
+from lens._limits import DEFAULTS
 from lens.casts import casts
 from lens.engine import InlineEngine
 from lens.panels import Explore, panels
 from lens.panels._link import FIELDS, choices, from_link, to_address, to_link
-from lens.panels._session import LONGEST, Session
+from lens.panels._session import Session
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 SPECIAL = {"panel": st.sampled_from(list(panels())), "cast": st.sampled_from([*casts(), "difference"])}
@@ -79,7 +80,11 @@ def test_whatever_the_link_what_is_taken_is_valid(link: str) -> None:
         ("?target=", {"target": None}, []),
         ("?precision=5", {"precision": 5}, []),
         ("?panel=nowhere", {}, [f"panel 'nowhere': it may be {', '.join(panels())}"]),
-        ("?plan=" + "0" * 5000, {}, [f"plan '{'0' * 40}…': it has 5,000 characters, and at most 4,000 are taken"]),
+        (
+            "?plan=" + "0" * 5000,
+            {},
+            [f"plan '{'0' * 40}…': it has 5,000 characters, and at most 4,000 are taken (set by LENS_MAX_PLAN)"],
+        ),
         ("?text=" + "x" * 700_000, {}, ["the link, as it has more than 600,000 characters or 100 choices"]),
         ("?" + "&".join(["k=1"] * 200), {}, ["the link, as it has more than 600,000 characters or 100 choices"]),
         ("?text=%FF%FE", {"text": "\ufffd\ufffd"}, []),
@@ -91,7 +96,7 @@ def test_what_does_not_fit_is_left_out_and_said(link: str, taken: dict[str, Any]
 
 
 def test_the_longest_session_fits_into_a_link() -> None:
-    longest = Session(text="🙂" * LONGEST["text"], other_text="🙂" * LONGEST["text"], k=3)
+    longest = Session(text="🙂" * DEFAULTS["text"], other_text="🙂" * DEFAULTS["text"], k=3)
     assert from_link(to_link(longest)) == (choices(longest), [])
     assert to_address(longest) == ("?model=demo&k=3", False)
     assert to_address(Session(k=3)) == (to_link(Session(k=3)), True)

@@ -26,7 +26,10 @@ RANGE = "'-' cannot be here: a range is two block numbers without spaces, as in 
 MISSING_BRANCH = "a branch is missing here: write a block, a range, a jump or a group, as in [4|6]"
 NOT_STAGE = "is not a stage: a jump is written mat(4>12), and a repeat without spaces, 6x4"
 DEEP = "more than 16 brackets inside one another: write the plan with fewer"
-LONG = "blocks and jumps, and a plan runs at most 4,096: lower a count after x or shorten a range"
+LONG = (
+    "blocks and jumps, and a plan runs at most 4,096: lower a count after x or shorten a range. "
+    "Who runs lens can allow more by LENS_MAX_STEPS."
+)
 
 # the text, with the mistake between « and », and the message for a model of 12 blocks
 MISTAKES = [
