@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import messages
+from markdown.extensions.toc import slugify
 from traitlets import Enum, Float, Int
 
 from lens.app.cli import _parser
@@ -75,13 +76,14 @@ def commands() -> str:
 
 
 def every_message() -> str:
-    """Every message that a page explains, with that page."""
+    """Every message that a page explains, with its place there."""
     rows = [
-        (f"{_code(words)}", f"[{_title(page)}]({page.name})")
+        (_code(words), f"[{title}]({page.name}#{slugify(title, '-')})")
         for page in sorted((DOCS / "errors").glob("*.md"))
-        for words in messages.on_page(page.read_text(encoding="utf-8"))
+        for title, _, section in (part.partition("\n") for part in page.read_text(encoding="utf-8").split("\n## ")[1:])
+        for words in messages.on_page(section)
     ]
-    return _table(("message", "page"), sorted(rows, key=lambda row: row[0].strip("` …").lower()))
+    return _table(("message", "see"), sorted(rows, key=lambda row: row[0].strip("` …").lower()))
 
 
 def holds(path: str) -> str:
@@ -168,10 +170,6 @@ def _command(name: str, said: str, parser: argparse.ArgumentParser) -> str:
         if not isinstance(action, argparse._HelpAction)
     ]
     return f"## lens {name}\n\n{said[:1].upper()}{said[1:]}.\n\n" + _table(("option", "what it is"), rows)
-
-
-def _title(page: Path) -> str:
-    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _code(words: str) -> str:
