@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import lessons
 import messages
 from markdown.extensions.toc import slugify
 from traitlets import Enum, Float, Int
@@ -105,7 +106,13 @@ def changes() -> str:
     return (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def every_lesson() -> str:
+    """A link to each lesson, if there are any."""
+    return "\n".join(f"{n}. [{lessons.title(path)}]({path.stem}.md)" for n, path in enumerate(lessons.notebooks(), 1))
+
+
 TABLES: dict[str, Callable[..., str]] = {
+    "lessons": every_lesson,
     "changes": changes,
     "holds": holds,
     "session": session,

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.ui._browser import chromium
 
-SITE = Path(__file__).parents[2] / "build" / "site"
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "build" / "site"
 HTML = sorted(SITE.rglob("*.html"))
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}
 
@@ -63,6 +64,11 @@ def _leads(page: Path, path: str, anchor: str) -> bool:
 
 def test_there_is_a_site() -> None:
     assert SITE / "index.html" in HTML, "run `make docs`"
+
+
+def test_every_lesson_has_its_page() -> None:
+    lessons = {path.stem for path in (ROOT / "notebooks" / "lessons").glob("*.ipynb")}
+    assert {path.stem for path in (SITE / "lessons").glob("*.html")} == {"index", *lessons}
 
 
 def test_every_link_and_anchor_leads_somewhere() -> None:
