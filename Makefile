@@ -43,7 +43,7 @@ notebook: $(READY)
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@$(PYTEST) tests/docs
+	@$(PYTEST) -n 2 tests/docs
 
 ui: $(READY)
 	@$(BIN)/python tests/ui/_browser.py || $(BIN)/playwright install chromium
