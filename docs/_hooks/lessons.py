@@ -1,20 +1,30 @@
-"""Lessons as pages: each notebook of `notebooks/lessons`, with the outputs that its test left in `build/lessons`."""
+"""Lessons as pages: each notebook of `notebooks/lessons`, with the outputs that its test left in `build/lessons`.
+
+Panels that show one sentence stand in the page as `Explore.save` writes them, and answer without a kernel.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from lens.panels import panels
+from lens.engine import InlineEngine
+from lens.panels import Explore, panels
+from lens.panels._lesson import _state
+from lens.panels._session import Session
+from lens.panels._shelf import Shelf
 
-__all__ = ["notebooks", "page", "title"]
+__all__ = ["notebooks", "page", "saved", "title"]
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks" / "lessons"
 EXECUTED = ROOT / "build" / "lessons"
+SAVED = ("jump", "lens_table")  # panels that stand on every saved page
 LIVE = re.compile(r"^lens\.(panels\.(?P<panel>\w+)|explore)\(", flags=re.MULTILINE)
 FIGURE = "application/vnd.plotly.v1+json"
 
@@ -30,14 +40,39 @@ def title(path: Path) -> str:
     return first.partition("\n")[0].removeprefix("# ").strip()
 
 
+@cache
+def saved(path: Path) -> dict[int, str]:
+    """The saved page of each cell of a lesson whose panel shows one sentence, by the cell's place."""
+    states = {
+        place: _state("".join(cell["source"]), path.name)
+        for place, cell in enumerate(_cells(path))
+        if cell["cell_type"] == "code"
+    }
+    return {place: _saved(state) for place, state in states.items() if state and state.get("panel") in SAVED}
+
+
+@cache
+def _shelf() -> Shelf:
+    return Shelf()
+
+
+def _saved(state: dict[str, Any]) -> str:
+    view = Explore(Session(**state), InlineEngine(), _shelf())
+    with TemporaryDirectory() as folder:
+        html = view.save(Path(folder)).read_text(encoding="utf-8")
+    view.close()
+    return html
+
+
 def page(path: Path) -> str:
     """A lesson as markdown: prose with its questions, code with what it printed, and a word for each live panel."""
     number = re.match(r"\d*", path.stem)[0]  # type: ignore[index]
     outputs = _outputs(path)
+    live = saved(path)
     parts = [
-        _code("".join(cell["source"]), outputs[place])
-        if cell["cell_type"] == "code"
-        else _prose("".join(cell["source"]))
+        _prose("".join(cell["source"]))
+        if cell["cell_type"] != "code"
+        else _code("".join(cell["source"]), outputs[place], f"live/{path.stem}-{place}.html" if place in live else "")
         for place, cell in enumerate(_cells(path))
     ]
     head, *rest = parts
@@ -63,12 +98,14 @@ def _prose(source: str) -> str:
     return source.replace("<details>", '<details class="question" markdown="1">')
 
 
-def _code(source: str, outputs: list[dict[str, Any]]) -> str:
+def _code(source: str, outputs: list[dict[str, Any]], live_page: str = "") -> str:
     shown = f"```python\n{source}\n```"
     if live := LIVE.search(source):
         name = panels()[live["panel"]].title if live["panel"] else "the workbench"
-        inside = "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
-        return f'!!! live "Live in the notebook: {name}"\n\n{inside}'
+        place = "#lens-table" if live["panel"] == "lens_table" else ""
+        frame = f'<iframe src="{live_page}{place}" title="{name}" loading="lazy"></iframe>\n\n' if live_page else ""
+        inside = "\n".join(f"    {line}".rstrip() for line in (frame + shown).splitlines())
+        return f'!!! live "{name}, {"without the notebook" if live_page else "live in the notebook"}"\n\n{inside}'
     return "\n\n".join([shown, *_shown(outputs)])
 
 

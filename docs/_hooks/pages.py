@@ -28,6 +28,8 @@ def on_files(files: Any, config: Any) -> Any:
     pages = {f"lessons/{path.stem}.md": lessons.page(path) for path in lessons.notebooks()}
     if any('class="lens-figure"' in page for page in pages.values()):
         pages["assets/plotly.min.js"] = get_plotlyjs()
+    for path in lessons.notebooks():
+        pages |= {f"lessons/live/{path.stem}-{place}.html": html for place, html in lessons.saved(path).items()}
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files

@@ -13,7 +13,7 @@ from docs._hooks import lessons
 QUESTION = "<details>\n<summary>Why?</summary>\n\nBecause.\n\n</details>"
 CELLS = [
     {"cell_type": "markdown", "source": ["# Some lesson\n", "\n", f"Prose.\n\n{QUESTION}"]},
-    {"cell_type": "code", "source": ['lens.panels.jump(text="She")']},
+    {"cell_type": "code", "source": ['lens.panels.curves(text="She")']},
     {"cell_type": "code", "source": ["table"]},
 ]
 FRAME = '<style scoped>a {}</style><table border="1" class="dataframe"><tr style="x"><td>0.5</td></tr></table>'
@@ -45,7 +45,13 @@ def test_questions_unfold_and_hold_markdown(lesson: Path) -> None:
 
 
 def test_a_live_panel_is_called_by_its_title(lesson: Path) -> None:
-    assert '!!! live "Live in the notebook: Jump"\n\n    ```python\n    lens.panels.jump(' in lessons.page(lesson)
+    assert '!!! live "Curves, live in the notebook"\n\n    ```python\n    lens.panels.curves(' in lessons.page(lesson)
+
+
+def test_a_panel_of_one_sentence_stands_in_the_page(lesson: Path) -> None:
+    notebook(lesson, [CELLS[0], {"cell_type": "code", "source": ['lens.panels.jump(text="She shook her", source=6)']}])
+    assert '<iframe src="live/3-some-lesson-1.html" title="Jump"' in lessons.page(lesson)
+    assert "She shook her" in lessons.saved(lesson)[1]
 
 
 def test_outputs_follow_their_code(lesson: Path) -> None:

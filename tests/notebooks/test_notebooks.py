@@ -12,6 +12,7 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
+EXECUTED = Path(__file__).parents[2] / "build" / "lessons"  # the docs show what was printed
 NOTEBOOKS = sorted(FOLDER.rglob("[!.]*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIMIT = 120  # seconds that a notebook may take
@@ -37,9 +38,11 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
     manager.shutdown_kernel(now=True)
 
 
-def test_it_runs(notebook: Any, kernel: KernelManager) -> None:
+def test_it_runs(notebook: Any, kernel: KernelManager, request: pytest.FixtureRequest) -> None:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))  # nothing of the one before is there
     NotebookClient(notebook, km=kernel, timeout=LIMIT, store_widget_state=False).execute()
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, EXECUTED / f"{request.node.callspec.id}.ipynb")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     assert any(WIDGET in output.get("data", ()) for output in outputs)
