@@ -40,7 +40,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
 
 def test_it_runs(notebook: Any, kernel: KernelManager, request: pytest.FixtureRequest) -> None:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))  # nothing of the one before is there
-    NotebookClient(notebook, km=kernel, timeout=LIMIT, store_widget_state=False).execute()
+    client = NotebookClient(notebook, km=kernel, timeout=LIMIT, store_widget_state=False)
+    client.execute()
+    client.kc.stop_channels()  # it does so itself only with a kernel of its own
     EXECUTED.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, EXECUTED / f"{request.node.callspec.id}.ipynb")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
