@@ -1,6 +1,6 @@
 # `make app` and `make test` are all that one needs: each first makes its own environment in .venv.
 
-.PHONY: app lab test clean lint format-check types floors unit notebook ui wheel
+.PHONY: app lab test clean lint format-check types floors unit notebook docs ui wheel
 .DEFAULT_GOAL := app
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
@@ -18,7 +18,7 @@ lab: $(READY)
 
 test: $(READY)
 	@begin=$$(date +%s); \
-	for step in lint format-check types floors unit notebook ui wheel; do \
+	for step in lint format-check types floors unit notebook docs ui wheel; do \
 		echo "== $$step"; $(MAKE) --no-print-directory $$step || exit 1; \
 	done; \
 	echo "== all passed in $$(($$(date +%s) - begin)) seconds"
@@ -41,6 +41,10 @@ unit: $(READY)
 notebook: $(READY)
 	@$(PYTEST) tests/notebooks
 
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@$(PYTEST) -n 2 tests/docs
+
 ui: $(READY)
 	@$(BIN)/python tests/ui/_browser.py || $(BIN)/playwright install chromium
 	@$(PYTEST) tests/ui
@@ -57,7 +61,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --upgrade pip
 	@$(PIP) hatchling editables setuptools wheel
-	@$(PIP) --no-build-isolation --group test --editable .
+	@$(PIP) --no-build-isolation --group test --group docs --editable .
 	@touch $@
 
 clean:

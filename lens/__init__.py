@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         early_exit,
         exit_times,
         fit,
+        latency,
         layers,
         loops,
         orders,

@@ -22,7 +22,7 @@ def discover(
     owners: dict[str, str] = {}
     broken: dict[str, str] = {}
     for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if info.name.startswith("_"):
+        if info.name.startswith("_") or info.ispkg:
             continue
         try:
             thing = getattr(importlib.import_module(f"{package}.{info.name}"), attribute)

@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
+EXECUTED = Path(__file__).parents[2] / "build" / "lessons"  # the docs show what was printed
 NOTEBOOKS = sorted(FOLDER.rglob("[!.]*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIMIT = 120  # seconds that a notebook may take
@@ -37,10 +38,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]
     client.execute()  # the last one ends the kernel
 
 
-def test_it_runs(notebook: Any, client: NotebookClient) -> None:
+def test_it_runs(notebook: Any, client: NotebookClient, request: pytest.FixtureRequest) -> None:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET))  # nothing of the one before is there
     client.nb = notebook
     client.execute(cleanup_kc=False)
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, EXECUTED / f"{request.node.callspec.id}.ipynb")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     assert any(WIDGET in output.get("data", ()) for output in outputs)
