@@ -1,13 +1,13 @@
 """How time grows with layers, width, tokens and vocabulary: `python -m benchmarks.growth [--picture FILE.svg]`.
 
-Reading, fitting, sweeping and loading, each along every axis that it depends on, from a middle size on. The exponent is
-the slope of a straight line through the logarithms. What is expected is the exponent that the counted multiplications
-(of weights with vectors, and of attention) have over the same sizes; where less is multiplied than read or started, time
-grows more slowly.
+Reading, fitting, sweeping and loading, along every axis that each depends on, the others at a middle size. The exponent
+is the slope of a straight line through the logarithms. What is expected is that of the counted multiplications (of
+weights with vectors, and of attention) over the same sizes; what each call costs however small makes it less.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,6 @@ import lens
 from benchmarks._measure import gpt2, interleaved, machine, made_maps, options, say, table, text_of
 from benchmarks._picture import loglog
 from lens.analyses import heldout_sentences
-from lens.models import Model
 
 MIDDLE = {"blocks": 6, "width": 256, "tokens": 64, "vocabulary": 16000}
 AXES = {
@@ -39,29 +38,28 @@ def main() -> None:
     rows = []
     for axis, values in axes.items():
         sizes = [{**middle, axis: value} for value in values]
-        works = [jobs(one) for one in sizes]
-        for job in works[0]:
-            if axis not in NEEDS[job]:
-                continue
-            found = interleaved({str(v): w[job] for v, w in zip(values, works, strict=True)}, asked.rounds, asked.clock)
-            seconds = [found[str(value)].median for value in values]
+        for job, seconds in timed(axis, sizes, asked).items():
             lines.setdefault(axis, {})[job] = list(map(float, values)), seconds
             expected = slope(values, [multiplied(job, one) for one in sizes])
             times = " · ".join(f"{1e3 * second:,.0f}" for second in seconds)
-            rows.append(
-                [
-                    axis,
-                    " · ".join(f"{v:,}" for v in values),
-                    job,
-                    times,
-                    f"{slope(values, seconds):.2f}",
-                    f"{expected:.2f}",
-                ]
-            )
+            named = " · ".join(f"{value:,}" for value in values)
+            rows.append([axis, named, job, times, f"{slope(values, seconds):.2f}", f"{expected:.2f}"])
     say(f"Otherwise {middle}. n = {asked.rounds}, medians. {machine(clock=asked.clock)}.\n")
     say(table(["along", "sizes", "what", "ms", "exponent", "expected"], rows))
     if asked.picture:
         asked.picture.write_text(loglog(lines), encoding="utf-8")
+
+
+def timed(axis: str, sizes: list[dict[str, int]], asked: argparse.Namespace) -> dict[str, list[float]]:
+    """Median seconds of each work that depends on `axis`, at each size; the sizes take turns."""
+    found = {}
+    with tempfile.TemporaryDirectory() as made:
+        works = [jobs(one, Path(made) / str(one[axis])) for one in sizes]
+        for job in works[0]:
+            if axis in NEEDS[job]:
+                each = interleaved({str(at): work[job] for at, work in enumerate(works)}, asked.rounds, asked.clock)
+                found[job] = [spent.median for spent in each.values()]
+    return found
 
 
 NEEDS = {
@@ -72,23 +70,18 @@ NEEDS = {
 }
 
 
-def jobs(one: dict[str, int]) -> dict[str, Callable[[], Any]]:
-    """The four works on a model of this size."""
+def jobs(one: dict[str, int], folder: Path) -> dict[str, Callable[[], Any]]:
+    """The four works on a model of this size, whose weights are put in `folder`."""
     model = gpt2(one["blocks"], one["width"], one["vocabulary"])
     maps, text, texts = made_maps(model), text_of(model, one["tokens"]), heldout_sentences()[:SENTENCES]
-    folder = tempfile.TemporaryDirectory()
-    model.hf.save_pretrained(folder.name)
+    model.hf.save_pretrained(folder)
     plans = [f"0-{last}" for last in range(one["blocks"])]
     return {
         "read": lambda: lens.read(model, text, maps=maps),
         "fit": lambda: lens.fit(model, texts),
         "sweep": lambda: lens.sweep(model, texts, plans),
-        "load": lambda: _loaded(folder, model),
+        "load": lambda: lens.load(folder, tokenizer=model.tokenizer).hf,
     }
-
-
-def _loaded(folder: tempfile.TemporaryDirectory[str], model: Model) -> Any:
-    return lens.load(folder.name, tokenizer=model.tokenizer).hf
 
 
 def multiplied(job: str, one: dict[str, int]) -> float:

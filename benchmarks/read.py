@@ -136,11 +136,9 @@ def goals(spent: dict[str, Spent], alike: dict[str, str]) -> None:
     bare, whole, one = (spent[name] for name in ("bare forward", "lens.read, all positions", "lens.read, one position"))
     product = next(each for name, each in spent.items() if name.startswith("the product"))
     head = next(each for name, each in spent.items() if name.startswith("unembedding"))
-    again = spent["read of a recording: one position"]
     found = [
         ("one position, × bare forward", one.ratio(bare), 2.0),
         ("unembedding, × its product", head.ratio(product), 1.3),
-        ("a slider moved (no new forward), × bare forward", again.ratio(bare), 0.15),
     ]
     if alike:
         fastest = [min(each) for each in zip(*(spent[name].seconds for name in alike), strict=True)]

@@ -1,7 +1,7 @@
 """What moving a slider costs, beside a forward: `python -m benchmarks.slider`.
 
-The workbench without a browser, on a GPT-2 of the small size: each measure sets one choice of the session, as a
-slider does, and ends when every trait of the panel that is looked at has its new value. Nothing of a new answer is remembered.
+The workbench without a browser, on a GPT-2 of the small size: each measure sets one choice of the session, as a slider
+does, and ends when every trait of the panel that is looked at has its new value. A new target finds no reading kept.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> None:
         )
     )
     rows = []
-    for name in ("source layer", "token"):
+    for name in list(measures)[1:]:
         got = spent[name].ratio(bare)
         rows.append([f"{name}, × forward", 0.15, written(got), "met" if got[0] <= 0.15 else "**not met**"])
     say(table(["goal", "at most", "measured", ""], rows))
