@@ -56,18 +56,22 @@ def written(ratio: tuple[float, float, float]) -> str:
     return f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})"
 
 
-def interleaved(measures: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Spent]:
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}  # cpu: where others use the machine, with one thread
+
+
+def interleaved(measures: Mapping[str, Callable[[], object]], rounds: int, clock: str = "wall") -> dict[str, Spent]:
     """Seconds of each measure in each round, after one that is not counted; every other round goes backwards.
 
     A measure that returns a float says itself how long it took.
     """
+    now = CLOCKS[clock]
     found: dict[str, list[float]] = {name: [] for name in measures}
     for turn in range(rounds + 1):
         order = list(measures.items())
         for name, measure in order if turn % 2 else reversed(order):
-            begin = time.perf_counter()
+            begin = now()
             said = measure()
-            took = said if isinstance(said, float) else time.perf_counter() - begin
+            took = said if isinstance(said, float) else now() - begin
             if turn:
                 found[name].append(took)
     return {name: Spent(tuple(times)) for name, times in found.items()}
@@ -78,12 +82,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def machine(*packages: str) -> str:
-    """One line: processor, cores, threads, load, versions."""
+def machine(*packages: str, clock: str = "wall") -> str:
+    """One line: processor, cores, threads, load, clock, versions."""
     names = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", *packages))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return (
-        f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, load {load:.1f} when it began; "
+        f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+        f"load {load:.1f} when it began, {clock} time; "
         f"Python {platform.python_version()}, {names}"
     )
 
@@ -96,11 +101,12 @@ def processor() -> str:
 
 
 def options(description: str | None, **more: dict[str, Any]) -> argparse.Namespace:
-    """What every benchmark takes: rounds, tiny (for a test that it runs), device, threads, and `more`."""
+    """What every benchmark takes: rounds, tiny (for a test that it runs), device, clock, threads, and `more`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that the script runs")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     for name, how in more.items():
         parser.add_argument(f"--{name}", **how)

@@ -41,9 +41,16 @@ def environment(name: str) -> Path:
 class Peer:
     """One peer's process, which holds the model and reads it when asked."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, clock: str) -> None:
         self.name, self.folder = name, folder
-        command = [environment(name), Path(__file__).with_name("_peer.py"), name, folder, str(torch.get_num_threads())]
+        command = [
+            environment(name),
+            Path(__file__).with_name("_peer.py"),
+            name,
+            folder,
+            str(torch.get_num_threads()),
+            clock,
+        ]
         self.log = (folder / f"{name}.log").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=folder
@@ -82,13 +89,13 @@ class Peer:
 
 
 @contextmanager
-def running(names: Sequence[str], folder: Path) -> Iterator[dict[str, Peer]]:
+def running(names: Sequence[str], folder: Path, clock: str) -> Iterator[dict[str, Peer]]:
     """Those peers that can be had; of the others it is said why not."""
     peers: dict[str, Peer] = {}
     try:
         for name in names:
             try:
-                peers[name] = Peer(name, folder)
+                peers[name] = Peer(name, folder, clock)
             except AbsentError as reason:
                 print(f"{name} {PEERS[name]} is left out: {reason}", file=sys.stderr)
         yield peers

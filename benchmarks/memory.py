@@ -1,0 +1,151 @@
+"""What lens holds in memory, each figure from a process of its own: `python -m benchmarks.memory`.
+
+The peak of loading a model and reading with it against its weights; what a thousand readings of different sentences
+leave; and maps of 48 layers of width 1,600 (a sparse file of that size), used one pair after another.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks._measure import gpt2, machine, made_maps, options, say, size, table, text_of
+
+LAYERS, WIDTH = 48, 1600
+
+
+def main() -> None:
+    asked = options(
+        __doc__,
+        job={"choices": list(JOBS), "help": "what a process of its own does; left out, each job has its process"},
+        folder={"type": Path},
+        readings={"type": int, "default": 1000},
+    )
+    if asked.job:
+        return print(json.dumps(JOBS[asked.job](asked.folder, asked.readings)))
+    say(f"{machine()}.\n")
+    with tempfile.TemporaryDirectory() as made:
+        model = gpt2(**size(asked.tiny))
+        model.hf.save_pretrained(made)
+        model.tokenizer.save_pretrained(made)
+        made_maps(model).save(Path(made) / "maps")
+        weights = sum(parameter.nbytes for parameter in model.hf.parameters())
+        del model
+        _sparse_maps(Path(made) / "large", *((4, 32) if asked.tiny else (LAYERS, WIDTH)))
+        count = 20 if asked.tiny else asked.readings
+        found = {job: _apart(job, Path(made), count) for job in JOBS}
+    peak = (found["peak"]["peak"] - found["peak"]["before"]) / weights
+    left = found["readings"]["after"] / found["readings"]["before"] - 1
+    rows = [
+        ["peak of load and read, × the weights", f"{weights / 2**20:,.0f} MB", 1.2, f"{peak:.2f}", peak <= 1.2],
+        [
+            f"memory after {count:,} readings, less than before",
+            f"{found['readings']['before'] / 2**20:,.0f} MB",
+            "±3 %",
+            f"{left:+.1%}",
+            abs(left) <= 0.03,
+        ],
+        [
+            f"maps, one pair after another, {found['maps']['pairs']:,} pairs, {found['maps']['bytes'] / 2**30:.1f} GB",
+            "",
+            "100 MB",
+            f"{found['maps']['grown'] / 2**20:.0f} MB",
+            found["maps"]["grown"] < 100 * 2**20,
+        ],
+    ]
+    say(
+        table(
+            ["goal", "of", "at most", "measured", ""],
+            [[*row[:-1], "met" if row[-1] else "**not met**"] for row in rows],
+        )
+    )
+    return None
+
+
+def _apart(job: str, folder: Path, readings: int) -> dict[str, int]:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.memory", "--job", job, "--folder", folder]
+    done = subprocess.run([*command, "--readings", str(readings)], capture_output=True, text=True, check=True)  # noqa: S603
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _peak(folder: Path, _readings: int) -> dict[str, int]:
+    import torch  # noqa: F401 - what is imported is not the model's
+    from transformers import AutoTokenizer, GPT2LMHeadModel  # noqa: F401
+
+    import lens
+
+    lens.read(lens.load("demo"), "The old man")
+    before = _own()
+    model = lens.load(folder)
+    lens.read(model, text_of(model, 16))
+    return {"before": before, "peak": _highest()}
+
+
+def _readings(_folder: Path, readings: int) -> dict[str, int]:
+    import lens
+
+    model = lens.load("demo")
+    words = model.encode("The old man sat by the fire and looked at the window of his house").labels
+    for turn in range(50 + readings):
+        if turn == 50:
+            before = _own()
+        lens.read(model, f"{turn} {words[turn % len(words)]} the old man sat by the fire " + "and on " * (turn % 7))
+    return {"before": before, "after": _own()}
+
+
+def _maps(folder: Path, _readings: int) -> dict[str, int]:
+    import lens
+
+    maps = lens.Maps.load(folder / "large")
+    pairs = sorted(maps.pairs["mat"])
+    maps.tensors("mat", *pairs[0])
+    before = _own()
+    for pair in pairs[:: max(1, len(pairs) // 200)]:
+        maps.tensors("mat", *pair)
+    grown = _highest() - before
+    return {"grown": grown, "pairs": len(pairs), "bytes": (folder / "large" / "maps.safetensors").stat().st_size}
+
+
+JOBS = {"peak": _peak, "readings": _readings, "maps": _maps}
+
+
+def _own() -> int:
+    """Bytes of this process that no file stands behind, and the pages of files that it has touched."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _highest() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _sparse_maps(folder: Path, layers: int, width: int) -> None:
+    """Maps of every pair in bfloat16, whose file takes no room on the disk: all zeros."""
+    card = made_maps(gpt2(1, 64, 4200)).card
+    from dataclasses import replace
+
+    pairs = [(source, target) for source in range(layers) for target in range(source + 1, layers + 1)]
+    one = 2 * width * width
+    header: dict[str, object] = {"__metadata__": {"format": "pt", "fingerprint": card.fingerprint}}
+    for place, (source, target) in enumerate(pairs):
+        offsets = [place * one, (place + 1) * one]
+        header[f"mat.{source}.{target}.matrix"] = {"dtype": "BF16", "shape": [width, width], "data_offsets": offsets}
+    folder.mkdir()
+    (folder / "card.json").write_text(replace(card, n_blocks=layers, width=width).to_json(), encoding="utf-8")
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with (folder / "maps.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + one * len(pairs))
+
+
+if __name__ == "__main__":
+    main()
