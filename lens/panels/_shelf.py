@@ -70,6 +70,7 @@ class Shelf:
 
     models: dict[str, Model] = field(default_factory=dict)
     maps: dict[str, Maps | None] = field(default_factory=dict)
+    given: dict[str, Maps] = field(default_factory=dict)  # what a model is read with, once it is loaded
     cache: ByteCache = field(default_factory=lambda: ByteCache(BUDGET))
 
     def add(self, model: Model, maps: Maps | None = None) -> None:
@@ -138,7 +139,7 @@ class Shelf:
     def _maps(self, model: Model, target: int) -> tuple[Maps | None, dict[str, str]]:
         try:
             if model.name not in self.maps:
-                self.maps[model.name] = maps_for(model)
+                self.maps[model.name] = maps_for(model, self.given.get(model.name))
         except MapsError as error:
             return None, {"mat": str(error)}
         maps = self.maps[model.name]
