@@ -41,6 +41,7 @@ class Options:
     frames: tuple[str, ...] = ()  # sites that may show the page inside theirs
     idle: int = 900  # seconds after which the session of a page that has gone is ended
     preheat: int = 1  # sessions kept ready
+    fork: bool = True  # sessions are forked from one process that holds the model, where that works
     browser: bool = True
     debug: bool = False
 

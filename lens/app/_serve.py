@@ -13,11 +13,13 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.utils import run_sync
 from jupyter_server.utils import url_path_join
 from tornado.httpserver import HTTPServer
@@ -29,6 +31,8 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from lens._version import __version__
+from lens.app._fork import KERNEL, WarmProcess
+from lens.app._kernel import ARGUMENTS
 from lens.app._options import LOOPBACK, Options
 from lens.app._places import TEMPLATE, expose_template
 from lens.app._visitors import Health, Page, Seats
@@ -37,6 +41,8 @@ from lens.errors import LensError
 __all__ = ["bind", "configuration", "port_of", "serve"]
 
 PORTS_TRIED = 50
+FORKED = {"kernel_provisioner": {"provisioner_name": "lens-fork"}}  # what a kernelspec says; see pyproject.toml
+WARMING = 120.0  # seconds
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has 107
 SOCKET_NAME = "voila_12345678/kernel-12345678-1234-1234-1234-123456789012-ipc-5"
 
@@ -56,12 +62,26 @@ def serve(notebook: Path, options: Options) -> None:
         print(f"Port {options.port} is taken, so {port_of(listening)} serves.", flush=True)
     if options.reached and not options.token:
         print("Anyone who can reach it can use it.", flush=True)
+    warm = _warmed() if options.fork else None
+    options = replace(options, fork=warm is not None)
     expose_template()
     # Jupyter gives tornado milliseconds for seconds, and tornado says so to every terminal.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
     server = _Server.instance(config=configuration(notebook, options))
     server.initialize([])
-    server.begin(listening, options)
+    if warm:
+        warm.ready(WARMING)
+    try:
+        server.begin(listening, options)
+    finally:
+        if warm:
+            warm.close()
+
+
+def _warmed() -> WarmProcess | None:
+    """The process that kernels are forked from, if Jupyter knows how to."""
+    known = KernelProvisionerFactory.instance().is_provisioner_available(KernelSpec(metadata=FORKED))
+    return WarmProcess.get() if known else None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -111,7 +131,7 @@ def configuration(notebook: Path, options: Options) -> Config:
                 "http_keep_alive_timeout": 10,  # proxies give up on a cell that is silent for long
                 "preheat_kernel": options.preheat > 0,
                 "default_pool_size": options.preheat,
-                "kernel_spec_manager_class": _ThisPython,
+                "kernel_spec_manager_class": _Forking if options.fork else _ThisPython,
             },
             "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
             "MappingKernelManager": {
@@ -158,9 +178,25 @@ def _address(options: Options, port: int) -> str:
 class _ThisPython(KernelSpecManager):
     """Runs the notebook in the Python that runs the server, whatever else is registered as `python3`."""
 
+    forks = False
+
     @default("kernel_dirs")
     def _no_folders(self) -> list[str]:
         return []
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """The kernel of lens, which is forked from a warm process where that works."""
+        spec = super().get_kernel_spec(kernel_name)
+        spec.argv = [sys.executable, *KERNEL, "-f", "{connection_file}", *ARGUMENTS]
+        if self.forks:
+            spec.metadata.update(FORKED)
+        return spec
+
+
+class _Forking(_ThisPython):
+    """The same, by forks."""
+
+    forks = True
 
 
 class _Server(Voila):

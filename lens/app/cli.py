@@ -106,6 +106,12 @@ def _add_app(app: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sessions kept ready for the next visitors; each takes memory (default: 1)",
     )
+    app.add_argument(
+        "--no-fork",
+        dest="fork",
+        action="store_false",
+        help="start each session afresh, with its own memory",
+    )
     app.add_argument("--debug", action="store_true", help="log what the server does, and show tracebacks on the page")
 
 
@@ -190,6 +196,7 @@ def _options(chosen: argparse.Namespace) -> Options:
         frames=tuple(chosen.frame_ancestors),
         idle=chosen.idle,
         preheat=chosen.preheat,
+        fork=chosen.fork,
         browser=chosen.browser,
         debug=chosen.debug,
     )

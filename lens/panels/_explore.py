@@ -23,7 +23,7 @@ from lens.panels._shelf import Shelf
 from lens.panels._tabs import Tabs
 from lens.panels._undo import Undoing
 
-__all__ = ["Alone", "Explore", "alone", "explore"]
+__all__ = ["Alone", "Explore", "alone", "explore", "hosts_shelf"]
 
 
 class _Seat(Undoing, widgets.VBox):
@@ -142,7 +142,7 @@ def _begin(
     choices: dict[str, Any],
 ) -> tuple[Session, Shelf, bool, list[str]]:
     """A session and its shelf, whether its text is only an example, and what of the state was left out."""
-    shelf = Shelf(given=_given())
+    hosts, shelf = hosts_shelf()
     if maps is not None and not isinstance(model, Model):
         raise LensError("Give the model that the maps are for, from lens.load, together with them.")
     found, left_out = from_link(state or {})
@@ -150,22 +150,17 @@ def _begin(
         shelf.add(model, maps)
         model = model.name
     if model is not None or "model" not in found:
-        found["model"] = os.fspath(model or _hosts_model())
+        found["model"] = os.fspath(model or hosts)
     if text is not None:
         found["text"] = text
     example = "text" not in found
     return _session({"text": EXAMPLES["causal"]} | found, choices), shelf, example, left_out
 
 
-def _hosts_model() -> str:
-    """The model that whoever runs this has chosen, as `lens app --model` does."""
-    return os.environ.get("LENS_MODEL") or "demo"
-
-
-def _given() -> dict[str, Maps]:
-    """The maps that go with it, as `lens app --maps` says."""
-    folder = os.environ.get("LENS_MODEL_MAPS")
-    return {_hosts_model(): Maps.load(folder)} if folder else {}
+def hosts_shelf() -> tuple[str, Shelf]:
+    """The model that whoever runs this has chosen, and a shelf with its maps, as `lens app --model --maps` says."""
+    model, folder = os.environ.get("LENS_MODEL") or "demo", os.environ.get("LENS_MODEL_MAPS")
+    return model, Shelf(given={model: Maps.load(folder)} if folder else {})
 
 
 def _session(found: dict[str, Any], choices: dict[str, Any]) -> Session:

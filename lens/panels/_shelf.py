@@ -10,8 +10,9 @@ from lens.casts import Maps, casts
 from lens.engine import ByteCache
 from lens.errors import MapsError
 from lens.execution import maps_for
-from lens.models import Model, Recording, Tokens, load
+from lens.models import Model, Recording, Tokens
 from lens.numerics import Compared, Reading
+from lens.panels._together import together
 from lens.plans import Plan
 
 __all__ = ["LISTED", "Answer", "Question", "Shelf"]
@@ -85,7 +86,7 @@ class Shelf:
             forgotten = self.models.pop(next(iter(self.models)))
             self.maps.pop(forgotten.name, None)
             self.cache.clear()  # recordings hold on to their model's blocks
-        model = self.models.pop(name, None) or load(name)
+        model = self.models.pop(name, None) or together(name)
         _ = model.hf, model.tokenizer
         self.models[name] = model
 

@@ -48,6 +48,7 @@ def test_what_is_said_reaches_the_server(served: list[dict[str, Any]], notebook:
             "frames": ("https://a.example", "https://*.b.example"),
             "idle": 60,
             "preheat": 3,
+            "fork": False,
             "browser": False,
             "debug": True,
         }
