@@ -65,7 +65,9 @@ def _prepare() -> bool:
     """Bring into memory what each visitor needs; False where that must not be forked, as on a GPU."""
     import psutil
     import torch
-    from ipykernel import ipkernel, kernelapp  # noqa: F401
+    from ipykernel import debugger, ipkernel, kernelapp  # noqa: F401 - what a kernel would import as it starts
+    from IPython.core import completerlib  # noqa: F401
+    from IPython.extensions import storemagic  # noqa: F401
 
     torch.set_num_threads(1)  # no pool of threads: a fork would not have them
     if torch.cuda.is_available() or torch.backends.mps.is_available():
@@ -137,6 +139,7 @@ def _own_threads() -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # no advice on debugging in the host's terminal
     if sys.argv[1] == WARM:
         _warm(socket.socket(fileno=int(sys.argv[2])))
     else:
