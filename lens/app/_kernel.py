@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+from importlib import import_module
 from typing import Any
 
 __all__ = ["ARGUMENTS", "READY", "WARM", "launch"]
@@ -26,6 +27,13 @@ ARGUMENTS = (
     "--IPKernelApp.capture_fd_output=False",  # what is meant for the host's terminal stays out of the visitor's page
 )
 READY = b"+"
+IMPORTED = (  # by a kernel as it starts
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "IPython.core.completerlib",
+    "IPython.extensions.storemagic",
+)
 
 
 def launch(arguments: list[str]) -> None:
@@ -65,10 +73,9 @@ def _prepare() -> bool:
     """Bring into memory what each visitor needs; False where that must not be forked, as on a GPU."""
     import psutil
     import torch
-    from ipykernel import debugger, ipkernel, kernelapp  # noqa: F401 - what a kernel would import as it starts
-    from IPython.core import completerlib  # noqa: F401
-    from IPython.extensions import storemagic  # noqa: F401
 
+    for name in IMPORTED:
+        import_module(name)
     torch.set_num_threads(1)  # no pool of threads: a fork would not have them
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         return False

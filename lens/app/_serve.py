@@ -17,11 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.utils import run_sync
-from jupyter_server.utils import url_path_join
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
@@ -212,20 +210,18 @@ class _Server(Voila):
     def init_settings(self) -> dict[str, Any]:
         """Voilà's settings, with our page for those who must first give a token."""
         settings: dict[str, Any] = super().init_settings()
-        settings["jinja2_env"].loader = ChoiceLoader(
-            [settings["voila_jinja2_env"].loader, settings["jinja2_env"].loader]
-        )
+        settings["jinja2_env"].loader.searchpath[:0] = self.template_paths
         return settings
 
     def init_handlers(self) -> list[Any]:
         """Voilà's addresses, with seats at its page and one that says how things stand."""
         seats = Seats(self.options.visitors, self.kernel_manager)
-        health = (url_path_join(self.base_url, "health"), Health, {"seats": seats, "version": __version__})
+        health = (f"{self.base_url}health", Health, {"seats": seats, "version": __version__})
         return [health, *(self._handler(seats, *each) for each in super().init_handlers())]
 
     def _handler(self, seats: Seats, path: str, handler: Any, *rest: Any) -> tuple[Any, ...]:
         if not path.startswith(self.base_url):  # Voilà forgets it for the page that asks for the token
-            path = url_path_join(self.base_url, path)
+            path = self.base_url + path.lstrip("/")
         return (path, Page, {**rest[0], "seats": seats}) if handler is TornadoVoilaHandler else (path, handler, *rest)
 
     def listen(self) -> None:
