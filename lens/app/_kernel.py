@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from importlib import import_module
 from typing import Any
 
@@ -71,9 +72,10 @@ def _warm(server: socket.socket) -> None:
 
 def _prepare() -> bool:
     """Bring into memory what each visitor needs; False where that must not be forked, as on a GPU."""
-    import psutil
     import torch
+    from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # a slow load would leave its thread behind
     for name in IMPORTED:
         import_module(name)
     torch.set_num_threads(1)  # no pool of threads: a fork would not have them
@@ -86,8 +88,21 @@ def _prepare() -> bool:
         warm_up()
     except Exception as error:  # noqa: BLE001 - visitors are told in words, and may choose another model
         print(f"lens: {error}", file=sys.stderr, flush=True)
-    threads: int = psutil.Process().num_threads()
-    return threads == 1
+    return _alone()
+
+
+def _alone() -> bool:
+    """Whether there is no thread but this one, at the latest when those that loaded weights have ended."""
+    import psutil
+
+    for _ in range(50):
+        if psutil.Process().num_threads() == 1:
+            return True
+        time.sleep(0.1)
+    print(
+        "lens: Each session starts afresh: the model has left threads, which a fork lacks.", file=sys.stderr, flush=True
+    )
+    return False
 
 
 def _become_kernel(visitor: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
+from lens.app import _kernel
 from lens.app._fork import Forked, WarmProcess
 from lens.app._serve import FORKED, _Forking
 
@@ -83,6 +85,16 @@ def eventually(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end, "it did not happen within 20 seconds"
         time.sleep(0.05)
+
+
+def test_a_process_with_another_thread_is_not_forked_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kernel.time, "sleep", lambda _: None)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    assert not _kernel._alone()
+    done.set()
+    thread.join()
 
 
 def test_the_entry_point_is_known_by_the_name_that_the_kernelspec_gives(start: Start) -> None:
