@@ -144,7 +144,7 @@ def drops(stats: LayerStats, skipped: Grid) -> None:
 
 def tasks(model: lens.Model) -> None:
     """LAMBADA-style and HellaSwag-style questions from the held-out novels, at the model's own level."""
-    chance = random.Random(0)  # noqa: S311 - repeatable questions
+    chance = random.Random(0)
     sentences = [s.split() for s in heldout_sentences() if 10 <= len(s.split()) <= 30]
     words = [{"context": " ".join(s[:-1]), "continuation": s[-1]} for s in sentences]
     ends = [" ".join(s[len(s) // 2 :]) for s in sentences]

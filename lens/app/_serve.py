@@ -13,10 +13,12 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.utils import run_sync
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -24,42 +26,60 @@ from tornado.web import HTTPError
 from traitlets import default
 from traitlets.config import Config
 from voila.app import Voila
+from voila.tornado.handler import TornadoVoilaHandler
 
+from lens._version import __version__
+from lens.app._fork import KERNEL, WarmProcess
+from lens.app._kernel import ARGUMENTS
+from lens.app._options import LOOPBACK, Options
 from lens.app._places import TEMPLATE, expose_template
+from lens.app._visitors import Health, Page, Seats
 from lens.errors import LensError
 
 __all__ = ["bind", "configuration", "port_of", "serve"]
 
 PORTS_TRIED = 50
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FORKED = {"kernel_provisioner": {"provisioner_name": "lens-fork"}}  # what a kernelspec says; see pyproject.toml
+WARMING = 120.0  # seconds
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has 107
 SOCKET_NAME = "voila_12345678/kernel-12345678-1234-1234-1234-123456789012-ipc-5"
 
 # The page can ask only the server that it came from: the browser itself refuses anything else.
 # Widgets bring their own styles and modules, and Lumino compiles a function, hence the inline, blob and eval.
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
-        "frame-ancestors 'self'",
-        "form-action 'self'",
-        "base-uri 'self'",
-    )
+CONTENT_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+    "form-action 'self'",
+    "base-uri 'self'",
 )
 
 
-def serve(notebook: Path, *, host: str, port: int, browser: bool, preheat: int = 0, debug: bool = False) -> None:
+def serve(notebook: Path, options: Options) -> None:
     """Serve a notebook as a page until Ctrl-C or SIGTERM; raises LensError if no port can be had."""
-    listening = bind(host, port)
-    if port_of(listening) != port:
-        print(f"Port {port} is taken, so {port_of(listening)} serves.", flush=True)
-    if host not in LOOPBACK:
-        print("Anyone who can reach this machine can use it.", flush=True)
+    listening = bind(options.host, options.port)
+    if port_of(listening) != options.port:
+        print(f"Port {options.port} is taken, so {port_of(listening)} serves.", flush=True)
+    if options.reached and not options.token:
+        print("Anyone who can reach it can use it.", flush=True)
+    warm = _warmed() if options.fork else None
+    options = replace(options, fork=warm is not None)
     expose_template()
     # Jupyter gives tornado milliseconds for seconds, and tornado says so to every terminal.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
-    server = _Server.instance(config=configuration(notebook, host=host, preheat=preheat, debug=debug))
+    server = _Server.instance(config=configuration(notebook, options))
     server.initialize([])
-    server.begin(listening, host, browser)
+    if warm:
+        warm.ready(WARMING)
+    try:
+        server.begin(listening, options)
+    finally:
+        if warm:
+            warm.close()
+
+
+def _warmed() -> WarmProcess | None:
+    """The process that kernels are forked from, if Jupyter knows how to."""
+    known = KernelProvisionerFactory.instance().is_provisioner_available(KernelSpec(metadata=FORKED))
+    return WarmProcess.get() if known else None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -84,7 +104,7 @@ def port_of(listening: socket.socket) -> int:
     return port
 
 
-def configuration(notebook: Path, *, host: str, preheat: int = 0, debug: bool = False) -> Config:
+def configuration(notebook: Path, options: Options) -> Config:
     """Every setting of Voilà's that matters here, with its reason."""
     return Config(
         {
@@ -92,27 +112,29 @@ def configuration(notebook: Path, *, host: str, preheat: int = 0, debug: bool = 
                 "notebook_path": str(notebook),  # this one notebook, and no listing of a folder
                 "config_file_paths": [],  # what a person has set for other notebooks stays out
                 "open_browser": False,  # Voilà's own way goes through a page with a foreign style sheet
-                "log_level": "DEBUG" if debug else "ERROR",
-                "tornado_settings": _tornado_settings(host),
+                "log_level": "DEBUG" if options.debug else "ERROR",
+                "base_url": options.place.path,
+                "token": options.token or None,
+                "tornado_settings": _tornado_settings(options),
             },
             "VoilaConfiguration": {
                 "template": TEMPLATE,
                 "allow_template_override": "NO",
                 "allow_theme_override": "NO",
                 "strip_sources": True,
-                "show_tracebacks": debug,
-                "resources": {"lens_debug": debug},
+                "show_tracebacks": options.debug,
+                "resources": {"lens_debug": options.debug},
                 "file_allowlist": [],  # the notebook needs no file beside it
                 "extension_denylist": ["jupyterlab-plotly"],  # 4.8 MB for bare figures; ours come as widgets
                 "http_keep_alive_timeout": 10,  # proxies give up on a cell that is silent for long
-                "preheat_kernel": preheat > 0,
-                "default_pool_size": preheat,
-                "kernel_spec_manager_class": _ThisPython,
+                "preheat_kernel": options.preheat > 0,
+                "default_pool_size": options.preheat,
+                "kernel_spec_manager_class": _Forking if options.fork else _ThisPython,
             },
             "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
             "MappingKernelManager": {
-                "cull_idle_timeout": 900,  # a page that vanished without a word (a crash, a lost network)
-                "cull_interval": 60,
+                "cull_idle_timeout": options.idle,  # a page that vanished without a word (a crash, a lost network)
+                "cull_interval": min(60, max(1, options.idle // 4)),
             },
             "KernelRestarter": {"restart_limit": 0},  # an empty kernel under an old page helps no one: let it say so
             "ConnectionFileMixin": {"transport": _transport()},
@@ -120,15 +142,19 @@ def configuration(notebook: Path, *, host: str, preheat: int = 0, debug: bool = 
     )
 
 
-def _tornado_settings(host: str) -> dict[str, Any]:
+def _tornado_settings(options: Options) -> dict[str, Any]:
+    frames = " ".join(["frame-ancestors 'self'", *options.frames])
     return {
-        "headers": {"Content-Security-Policy": CONTENT_POLICY},
+        "headers": {"Content-Security-Policy": "; ".join([*CONTENT_POLICY, frames])},
         # A closing page tells its kernel to stop, but has no token to send (voila #1458), so with the check on
         # no kernel is ever freed. What the check guards here is stopping a kernel: that takes its random 128-bit
         # name, which only its own page knows, and a request from a foreign origin is refused before that.
         "disable_check_xsrf": True,
         # A page of another site that has its own name resolve to this machine is turned away.
-        "allow_remote_access": host not in LOOPBACK,
+        "allow_remote_access": options.host not in LOOPBACK,
+        "local_hostnames": ["localhost", *filter(None, [options.place.name])],
+        # A proxy may ask under another name than the one that the visitor's browser knows.
+        "allow_origin": options.place.origin,
     }
 
 
@@ -141,28 +167,62 @@ def _transport() -> str:
     return "ipc" if os.name == "posix" and room else "tcp"
 
 
-def _address(host: str, port: int) -> str:
-    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+def _address(options: Options, port: int) -> str:
+    name = socket.gethostname() if options.host in ("", "0.0.0.0", "::") else options.host  # noqa: S104 - compared
+    origin = options.place.origin or f"http://{f'[{name}]' if ':' in name else name}:{port}"
+    return origin + options.place.path + (f"?token={options.token}" if options.token else "")
 
 
 class _ThisPython(KernelSpecManager):
     """Runs the notebook in the Python that runs the server, whatever else is registered as `python3`."""
 
+    forks = False
+
     @default("kernel_dirs")
     def _no_folders(self) -> list[str]:
         return []
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """The kernel of lens, which is forked from a warm process where that works."""
+        spec = super().get_kernel_spec(kernel_name)
+        spec.argv = [sys.executable, *KERNEL, "-f", "{connection_file}", *ARGUMENTS]
+        if self.forks:
+            spec.metadata.update(FORKED)
+        return spec
+
+
+class _Forking(_ThisPython):
+    """The same, by forks."""
+
+    forks = True
 
 
 class _Server(Voila):
     """Voilà that says when it answers and leaves no kernel behind."""
 
-    def begin(self, listening: socket.socket, host: str, browser: bool) -> None:
+    def begin(self, listening: socket.socket, options: Options) -> None:
         """Serve on a socket that already listens, until told to stop."""
-        self.listening, self.browser_wanted = listening, browser
+        self.listening, self.options = listening, options
         self.port = port_of(listening)
-        self.address = _address(host, self.port)
+        self.address = _address(options, self.port)
         self.start()
+
+    def init_settings(self) -> dict[str, Any]:
+        """Voilà's settings, with our page for those who must first give a token."""
+        settings: dict[str, Any] = super().init_settings()
+        settings["jinja2_env"].loader.searchpath[:0] = self.template_paths
+        return settings
+
+    def init_handlers(self) -> list[Any]:
+        """Voilà's addresses, with seats at its page and one that says how things stand."""
+        seats = Seats(self.options.visitors, self.kernel_manager)
+        health = (f"{self.base_url}health", Health, {"seats": seats, "version": __version__})
+        return [health, *(self._handler(seats, *each) for each in super().init_handlers())]
+
+    def _handler(self, seats: Seats, path: str, handler: Any, *rest: Any) -> tuple[Any, ...]:
+        if not path.startswith(self.base_url):  # Voilà forgets it for the page that asks for the token
+            path = self.base_url + path.lstrip("/")
+        return (path, Page, {**rest[0], "seats": seats}) if handler is TornadoVoilaHandler else (path, handler, *rest)
 
     def listen(self) -> None:
         """Called by `start` once everything is set up."""
@@ -178,7 +238,7 @@ class _Server(Voila):
 
     def _announce(self) -> None:
         print(f"lens is at {self.address} …  Ctrl-C stops it", flush=True)
-        if self.browser_wanted and _has_screen():
+        if self.options.browser and _has_screen():
             threading.Thread(target=webbrowser.open, args=(self.address,), daemon=True).start()
 
     def stop(self) -> None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import lens
 from lens.app._bench import add_bench
 from lens.app._export import add_export
 from lens.app._fit import add_convert, add_fit
+from lens.app._options import Options, Place, new_token, place, site
 from lens.app._places import explore_notebook
 from lens.app._report import add_report
 from lens.errors import LensError
 
-__all__ = ["MODEL_VARIABLE", "main"]
+__all__ = ["MAPS_VARIABLE", "MODEL_VARIABLE", "main"]
 
 MODEL_VARIABLE = "LENS_MODEL"  # carries the chosen model to the notebook's kernel, where `lens.explore` reads it
+MAPS_VARIABLE = "LENS_MODEL_MAPS"  # likewise the folder of maps that go with it
+
+T = TypeVar("T")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if getattr(chosen, "model", None) is not None:
             os.environ[MODEL_VARIABLE] = _checked_model(chosen.model)
+        if getattr(chosen, "with_maps", None) is not None:
+            os.environ[MAPS_VARIABLE] = _checked_maps(chosen.with_maps)
         chosen.command(chosen)
     except LensError as error:
         print(f"lens: {error}", file=sys.stderr)
@@ -50,17 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", required=True, metavar="app | lab | fit | report | convert-maps | bench | export"
     )
-    app = commands.add_parser("app", help="serve the page and print its address")
-    app.set_defaults(command=_serve_app)
-    _add_shared(app, port=8866)
-    app.add_argument(
-        "--preheat",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="sessions kept ready for the next visitors; each takes memory (default: 1)",
-    )
-    app.add_argument("--debug", action="store_true", help="log what the server does, and show tracebacks on the page")
+    _add_app(commands.add_parser("app", help="serve the page and print its address"))
     lab = commands.add_parser("lab", help="open the notebook in JupyterLab")
     lab.set_defaults(command=_open_lab)
     _add_shared(lab, port=8888)
@@ -70,6 +67,52 @@ def _parser() -> argparse.ArgumentParser:
     add_bench(commands)
     add_export(commands)
     return parser
+
+
+def _add_app(app: argparse.ArgumentParser) -> None:
+    app.set_defaults(command=_serve_app)
+    _add_shared(app, port=8866)
+    app.add_argument("--maps", dest="with_maps", metavar="FOLDER", help="fitted maps to read the model with")
+    app.add_argument(
+        "--base-url",
+        type=_said(place),
+        default=Place(),
+        metavar="URL",
+        help="where visitors find the page behind a proxy: a path (/lens/) or the whole address (https://host/lens/)",
+    )
+    app.add_argument("--token", default="", help="what visitors must know (default: made up where others can reach it)")
+    app.add_argument("--public", action="store_true", help="let everyone in who can reach it, without a token")
+    app.add_argument(
+        "--frame-ancestors",
+        type=_said(site),
+        nargs="+",
+        default=[],
+        metavar="SITE",
+        help="sites that may show the page inside theirs (default: none)",
+    )
+    count = _number_of("visitors", 1)
+    app.add_argument("--visitors", type=count, default=32, metavar="N", help="at most, at one time (default: 32)")
+    app.add_argument(
+        "--idle",
+        type=_number_of("seconds", 10),
+        default=900,
+        metavar="SECONDS",
+        help="how long the session of a page waits that was lost without a word (default: 900)",
+    )
+    app.add_argument(
+        "--preheat",
+        type=_number_of("sessions", 0),
+        default=1,
+        metavar="N",
+        help="sessions kept ready for the next visitors; each takes memory (default: 1)",
+    )
+    app.add_argument(
+        "--no-fork",
+        dest="fork",
+        action="store_false",
+        help="start each session afresh, with its own memory",
+    )
+    app.add_argument("--debug", action="store_true", help="log what the server does, and show tracebacks on the page")
 
 
 def _add_shared(parser: argparse.ArgumentParser, port: int) -> None:
@@ -86,10 +129,25 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of sessions; give 0 or more")
-    return int(text)
+def _number_of(what: str, least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}; give {least} or more")
+        return int(text)
+
+    return parse
+
+
+def _said(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """The same, with argparse's own way to refuse."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except LensError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def _notebook(text: str) -> Path:
@@ -107,17 +165,43 @@ def _checked_model(name: str) -> str:
     return source.name if source.shipped or source.folder is None else str(source.folder)
 
 
+def _checked_maps(folder: str) -> str:
+    """The folder in full, or a name on the hub, if its maps are the model's. Raises LensError."""
+    from lens.casts import Maps
+    from lens.execution import maps_for
+    from lens.models import load
+
+    path = Path(folder).expanduser()
+    name = str(path.resolve()) if path.exists() else folder
+    maps_for(load(os.environ.get(MODEL_VARIABLE) or "demo"), Maps.load(name))
+    return name
+
+
 def _serve_app(chosen: argparse.Namespace) -> None:
     from lens.app._serve import serve  # imported late, so that `lens --version` answers at once
 
-    serve(
-        chosen.notebook or explore_notebook(),
+    serve(chosen.notebook or explore_notebook(), _options(chosen))
+
+
+def _options(chosen: argparse.Namespace) -> Options:
+    """What was said, and a token where others can come in and nothing was said about it."""
+    if chosen.public and chosen.token:
+        raise LensError("--public lets everyone in and --token does not; give one of them.")
+    options = Options(
         host=chosen.host,
         port=chosen.port,
-        browser=chosen.browser,
+        place=chosen.base_url,
+        token=chosen.token,
+        visitors=chosen.visitors,
+        frames=tuple(chosen.frame_ancestors),
+        idle=chosen.idle,
         preheat=chosen.preheat,
+        fork=chosen.fork,
+        browser=chosen.browser,
         debug=chosen.debug,
     )
+    needed = options.reached and not chosen.public and not chosen.token
+    return replace(options, token=new_token()) if needed else options
 
 
 def _open_lab(chosen: argparse.Namespace) -> None:

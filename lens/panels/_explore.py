@@ -28,7 +28,7 @@ from lens.panels._teaching import Teaching
 from lens.panels._undo import Undoing, watch
 from lens.panels.live import Reach
 
-__all__ = ["Alone", "Explore", "alone", "explore"]
+__all__ = ["Alone", "Explore", "alone", "explore", "hosts_shelf"]
 
 
 class _Seat(Undoing, widgets.VBox):
@@ -188,7 +188,7 @@ def _begin(
     choices: dict[str, Any],
 ) -> tuple[Session, Shelf, bool, list[str]]:
     """A session and its shelf, whether its text is only an example, and what of the state was left out."""
-    shelf = Shelf()
+    hosts, shelf = hosts_shelf()
     if maps is not None and not isinstance(model, Model):
         raise LensError("Give the model that the maps are for, from lens.load, together with them.")
     _session(choices)  # valid by themselves, or refused
@@ -198,11 +198,17 @@ def _begin(
         shelf.add(model, maps)
         model = model.name
     if model is not None or "model" not in found:
-        found["model"] = os.fspath(model or os.environ.get("LENS_MODEL") or "demo")
+        found["model"] = os.fspath(model or hosts)
     if text is not None:
         found["text"] = text
     example = "text" not in found
     return _session({"text": EXAMPLES["causal"]} | found), shelf, example, left_out
+
+
+def hosts_shelf() -> tuple[str, Shelf]:
+    """The model that whoever runs this has chosen, and a shelf with its maps, as `lens app --model --maps` says."""
+    model, folder = os.environ.get("LENS_MODEL") or "demo", os.environ.get("LENS_MODEL_MAPS")
+    return model, Shelf(given={model: Maps.load(folder)} if folder else {})
 
 
 def _session(chosen: dict[str, Any]) -> Session:

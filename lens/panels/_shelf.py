@@ -11,8 +11,9 @@ from lens.casts import Maps, casts
 from lens.engine import ByteCache
 from lens.errors import MapsError, ModelError
 from lens.execution import maps_for
-from lens.models import Model, Recording, Tokens, load
+from lens.models import Model, Recording, Tokens
 from lens.numerics import Compared, Reading
+from lens.panels._together import together
 from lens.plans import Plan
 
 __all__ = ["LISTED", "Answer", "Question", "Shelf"]
@@ -70,6 +71,7 @@ class Shelf:
 
     models: dict[str, Model] = field(default_factory=dict)
     maps: dict[str, Maps | None] = field(default_factory=dict)
+    given: dict[str, Maps] = field(default_factory=dict)  # what a model is read with, once it is loaded
     cache: ByteCache = field(default_factory=lambda: ByteCache(BUDGET))
 
     def add(self, model: Model, maps: Maps | None = None) -> None:
@@ -85,7 +87,7 @@ class Shelf:
             forgotten = self.models.pop(next(iter(self.models)))
             self.maps.pop(forgotten.name, None)
             self.cache.clear()  # recordings hold on to their model's blocks
-        model = self.models.pop(name, None) or load(name)
+        model = self.models.pop(name, None) or together(name)
         _ = model.hf, model.tokenizer
         self.models[name] = model
 
@@ -139,7 +141,7 @@ class Shelf:
     def _maps(self, model: Model, target: int) -> tuple[Maps | None, dict[str, str]]:
         try:
             if model.name not in self.maps:
-                self.maps[model.name] = maps_for(model)
+                self.maps[model.name] = maps_for(model, self.given.get(model.name))
         except MapsError as error:
             return None, {"mat": str(error)}
         maps = self.maps[model.name]

@@ -82,7 +82,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     begin = time.monotonic()
     while time.monotonic() - begin < PATIENCE:
         said = log.read_text(encoding="utf-8", errors="replace")
-        if found := re.search(r"http://127\.0\.0\.1:\d+/(lab/\S+)?(?=\s)", said):
+        if found := re.search(r"(?<=lens is at )\S+|http://127\.0\.0\.1:\d+/lab/\S+", said):
             return found[0]
         if process.poll() is not None:
             break

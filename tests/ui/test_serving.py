@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -28,6 +29,7 @@ import pathlib, time
 while not pathlib.Path("go").exists():
     time.sleep(0.1)
 """
+LIGHT = ("--preheat", "0", "--no-fork")  # soon up, for one visitor
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +58,18 @@ def kernel_of(page: Page) -> str:
 
 
 def kernels() -> dict[int, str]:
-    """The command lines of the kernels that these tests have started, by process."""
+    """The kernels that these tests have started, by process: their command lines and the names of their sockets.
+
+    One that was forked shows by its sockets only.
+    """
     found = {}
     for process in psutil.Process().children(recursive=True):
         try:
-            found[process.pid] = " ".join(process.cmdline())
+            sockets = [str(each.laddr) for each in process.net_connections("unix")]
+            found[process.pid] = " ".join([*process.cmdline(), *sockets])
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return {process: line for process, line in found.items() if "ipykernel_launcher" in line}
+    return {process: said for process, said in found.items() if re.search(r"/kernel-\S+(\.json|-ipc-)", said)}
 
 
 def kill(kernel: str) -> None:
@@ -137,7 +143,7 @@ def test_the_browser_itself_refuses_another_host(slider_page: OpenPage, slider_a
 
 def test_the_skeleton_stands_until_the_widgets_do(tmp_path: Path, open_page: OpenPage) -> None:
     notebook = write_notebook(tmp_path / "slow.ipynb", WAITS, SLIDER)
-    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
         page = open_page(address)
         expect(page.locator("#page-skeleton")).to_be_visible()
         assert page.title() == "lens"
@@ -187,7 +193,7 @@ def test_visitors_do_not_see_each_other(slider_page: OpenPage) -> None:
 
 def test_a_cell_that_fails_is_answered_in_words(tmp_path: Path, open_page: OpenPage) -> None:
     notebook = write_notebook(tmp_path / "broken.ipynb", "1 / 0", SLIDER)
-    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
         page = open_page(address)
         expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
         expect(page.get_by_role("button", name="Start again")).to_be_visible()
@@ -197,7 +203,7 @@ def test_a_cell_that_fails_is_answered_in_words(tmp_path: Path, open_page: OpenP
 
 def test_a_page_that_breaks_off_says_so(tmp_path: Path, open_page: OpenPage) -> None:
     notebook = write_notebook(tmp_path / "slow.ipynb", WAITS)
-    with serving("app", notebook, tmp_path, "--preheat", "0") as address:
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
         page = open_page(address)
         expect(page.locator("#page-skeleton")).to_be_visible()
         expect(page.locator("#page-notice")).to_be_hidden()
@@ -220,7 +226,7 @@ def test_a_kernel_that_dies_is_said_and_one_click_starts_again(slider_page: Open
 def test_a_server_that_stops_takes_its_kernels_along(tmp_path: Path, open_page: OpenPage) -> None:
     notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
     others = set(kernels())
-    with serving("app", notebook, tmp_path) as address:
+    with serving("app", notebook, tmp_path, "--no-fork") as address:
         page = until_ready(open_page(address))
         eventually(page, lambda: len(set(kernels()) - others) == 2)  # also the one kept ready for the next visitor
         running = set(kernels()) - others
@@ -264,7 +270,7 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with serving("app", notebook, tmp_path, "--preheat", "0", "--port", str(port)) as address:
+        with serving("app", notebook, tmp_path, *LIGHT, "--port", str(port)) as address:
             serves = urlsplit(address).port
     assert f"Port {port} is taken, so {serves} serves." in (tmp_path / "app.log").read_text(encoding="utf-8")
 

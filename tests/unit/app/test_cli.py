@@ -10,6 +10,7 @@ import pytest
 
 import lens
 from lens.app import _lab, _serve, cli
+from lens.app._options import Options, Place
 from lens.errors import LensError
 
 
@@ -24,30 +25,87 @@ def notebook(tmp_path: Path) -> Path:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be served, in place of serving it."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(_serve, "serve", lambda path, **options: calls.append({"path": path, **options}))
+    monkeypatch.setattr(_serve, "serve", lambda path, options: calls.append({"path": path, **vars(options)}))
     monkeypatch.setenv(cli.MODEL_VARIABLE, "")  # set, so that what main sets is undone afterwards
     monkeypatch.delenv(cli.MODEL_VARIABLE)
     return calls
 
 
 def test_what_is_said_reaches_the_server(served: list[dict[str, Any]], notebook: Path) -> None:
-    line = f"app --notebook {notebook} --port 9000 --host 0.0.0.0 --no-browser --preheat 3 --debug"
+    line = (
+        f"app --notebook {notebook} --port 9000 --host 0.0.0.0 --no-browser --preheat 3 --debug --visitors 5 --idle 60"
+    )
+    line += " --base-url /lens --token secret --frame-ancestors https://a.example https://*.b.example"
     assert cli.main(line.split()) == 0
     assert served == [
-        {"path": notebook, "host": "0.0.0.0", "port": 9000, "browser": False, "preheat": 3, "debug": True}  # noqa: S104
+        {
+            "path": notebook,
+            "host": "0.0.0.0",  # noqa: S104
+            "port": 9000,
+            "place": Place("/lens/"),
+            "token": "secret",
+            "visitors": 5,
+            "frames": ("https://a.example", "https://*.b.example"),
+            "idle": 60,
+            "preheat": 3,
+            "fork": False,
+            "browser": False,
+            "debug": True,
+        }
     ]
 
 
 def test_what_is_not_said_stays_on_this_machine(served: list[dict[str, Any]], notebook: Path) -> None:
     assert cli.main(["app", "--notebook", str(notebook)]) == 0
-    assert served[0] == {
-        "path": notebook,
-        "host": "127.0.0.1",
-        "port": 8866,
-        "browser": True,
-        "preheat": 1,
-        "debug": False,
-    }
+    assert served[0] == {"path": notebook, **vars(Options())}
+    assert served[0]["host"] == "127.0.0.1"
+    assert not served[0]["token"]
+
+
+@pytest.mark.parametrize("line", ["--host 0.0.0.0", "--base-url https://lens.example"])
+def test_where_others_can_come_in_a_token_is_made_up(line: str, served: list[dict[str, Any]], notebook: Path) -> None:
+    tokens = set()
+    for _ in range(2):
+        assert cli.main(["app", "--notebook", str(notebook), *line.split()]) == 0
+        tokens.add(served[-1]["token"])
+    assert len(tokens) == 2
+    assert all(len(token) >= 32 for token in tokens)
+
+
+def test_public_lets_everyone_in(served: list[dict[str, Any]], notebook: Path) -> None:
+    assert cli.main(["app", "--notebook", str(notebook), "--host", "0.0.0.0", "--public"]) == 0  # noqa: S104
+    assert served[0]["token"] == ""
+
+
+def test_public_with_a_token_is_refused(
+    served: list[dict[str, Any]], notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["app", "--notebook", str(notebook), "--public", "--token", "secret"]) == 2
+    assert capsys.readouterr().err == "lens: --public lets everyone in and --token does not; give one of them.\n"
+    assert not served
+
+
+def test_maps_of_the_model_reach_the_kernel_in_full(
+    served: list[dict[str, Any]], notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(lens.__file__).parent / "models" / "embedded" / "demo" / "maps"
+    monkeypatch.setenv(cli.MAPS_VARIABLE, "")
+    monkeypatch.delenv(cli.MAPS_VARIABLE)
+    monkeypatch.chdir(folder.parent)
+    assert cli.main(["app", "--notebook", str(notebook), "--model", "demo", "--maps", "maps"]) == 0
+    assert os.environ[cli.MAPS_VARIABLE] == str(folder)
+
+
+def test_maps_of_another_model_are_refused(
+    served: list[dict[str, Any]], notebook: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(lens.__file__).parent / "models" / "embedded" / "demo" / "maps"
+    assert cli.main(["app", "--notebook", str(notebook), "--model", "demo-bert", "--maps", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("lens: ")
+    assert "demo" in said
+    assert said.count("\n") == 1
+    assert not served
 
 
 def test_without_a_notebook_lens_serves_its_own(served: list[dict[str, Any]]) -> None:
@@ -78,6 +136,12 @@ def test_a_hub_name_reaches_the_kernel_as_it_is(served: list[dict[str, Any]], no
         ("app --port 0", "'0' is no port; give a whole number from 1 to 65535"),
         ("lab --port eighty", "'eighty' is no port; give a whole number from 1 to 65535"),
         ("app --preheat -1", "'-1' is no number of sessions; give 0 or more"),
+        ("app --visitors 0", "'0' is no number of visitors; give 1 or more"),
+        (
+            "app --base-url /a/../b?c",
+            "'/a/../b?c' is no place for the page; give a path (/lens/) or an address (https://host/lens/)",
+        ),
+        ("app --frame-ancestors *", "'*' is no site; give one as https://example.org or https://*.example.org"),
         ("app --notebook nowhere.ipynb", "there is no notebook 'nowhere.ipynb'; give the path of an .ipynb file"),
         ("app --nonsense", "unrecognized arguments: --nonsense"),
         ("", "the following arguments are required: app | lab | fit | report | convert-maps | bench | export"),

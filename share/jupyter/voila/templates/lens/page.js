@@ -6,6 +6,7 @@
   const OUTPUT = 'script[type="application/vnd.voila.cell-output+json"]';
   const LOOK_EVERY = 4000; // milliseconds, as below
   const BUSY_WAIT = 12000;
+  const LONGEST_ADDRESS = 32000; // servers refuse headers beyond 64 KB
   const LONGEST_WAIT = 30000; // the server gives a sign every ten seconds
 
   const byId = (id) => document.getElementById(id);
@@ -85,7 +86,7 @@
     const { baseUrl, kernelId } = config();
     try {
       const answer = await fetch(`${baseUrl}api/kernels/${kernelId}`, { cache: "no-store" });
-      if (answer.status === 404) return "ended";
+      if (answer.status === 404 || answer.status === 403) return "ended"; // 403: a new server knows no old token
       return answer.ok && (await answer.json()).connections === 0 ? "deaf" : "well";
     } catch {
       return "silent";
@@ -115,8 +116,19 @@
     look();
   };
 
+  // The address holds the view as the kernel last heard of it; a sentence typed since then goes along.
+  const again = () => {
+    const typed = document.querySelector(".lens-sentence textarea")?.value;
+    const query = new URLSearchParams(location.search);
+    if (!typed || typed === query.get("text")) return location.reload();
+    query.set("text", typed);
+    const whole = `${location.pathname}?${query}${location.hash}`;
+    if (whole.length > LONGEST_ADDRESS) return location.reload();
+    history.replaceState(history.state, "", whole);
+    location.reload();
+  };
   notice.querySelector("button").addEventListener("click", async () => {
-    if (!finished || (await kernel()) !== "silent") location.reload();
+    if (!finished || (await kernel()) !== "silent") again();
     else say("Still no answer. Is lens running? Start it, then try again.");
   });
 })();

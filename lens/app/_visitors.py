@@ -1,0 +1,140 @@
+"""Who is here: one seat a visitor, taken when a page is asked for and free when its kernel has gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from tornado.ioloop import IOLoop
+from tornado.web import RequestHandler, authenticated
+from voila.tornado.handler import TornadoVoilaHandler
+
+__all__ = ["Health", "Page", "Seats"]
+
+NEVER_CAME = 60  # seconds that a page has, once it is sent, to be heard of: a crawler never is
+
+
+class Seat:
+    """One visitor's: its kernel, once there is one."""
+
+    kernel: str | None = None
+    left = False
+
+
+class Seats:
+    """As many visitors as the host allows."""
+
+    def __init__(self, limit: int, kernels: Any) -> None:
+        self.limit = limit
+        self.kernels = kernels
+        self._held: set[Seat] = set()
+
+    @property
+    def taken(self) -> int:
+        """How many visitors there are now."""
+        self._held = {seat for seat in self._held if seat.kernel is None or seat.kernel in self.kernels}
+        return len(self._held)
+
+    def take(self) -> Seat | None:
+        """A seat, or None where all are taken."""
+        if self.taken >= self.limit:
+            return None
+        seat = Seat()
+        self._held.add(seat)
+        return seat
+
+    async def leave(self, seat: Seat) -> None:
+        """Free the seat; its kernel, if there is one, ends."""
+        self._held.discard(seat)
+        seat.left = True
+        if seat.kernel in self.kernels:
+            await ensure_async(self.kernels.shutdown_kernel(seat.kernel, now=True))
+
+
+class _SeatedKernels:
+    """The kernel manager as a page sees it: the kernel that it gets is the seat's."""
+
+    def __init__(self, kernels: Any, seat: Seat) -> None:
+        self._kernels, self._seat = kernels, seat
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernels, name)
+
+    async def start_kernel(self, **options: Any) -> str:
+        self._seat.kernel = str(await ensure_async(self._kernels.start_kernel(**options)))
+        return self._seat.kernel
+
+    async def get_rendered_notebook(self, **options: Any) -> Any:
+        made = await self._kernels.get_rendered_notebook(**options)
+        self._seat.kernel = made[2]
+        return made
+
+
+class Page(TornadoVoilaHandler):
+    """Voilà's page for one visitor, if there is a seat; otherwise a page that says so and tries again by itself."""
+
+    seat: Seat | None = None
+
+    def initialize(self, *, seats: Seats, **options: Any) -> None:
+        """Called by tornado for each request."""
+        self.seats = seats
+        super().initialize(**options)
+
+    @property
+    def kernel_manager(self) -> Any:
+        """What starts the kernel."""
+        return _SeatedKernels(self.settings["kernel_manager"], self.seat) if self.seat else self.seats.kernels
+
+    @authenticated
+    async def get(self, path: str | None = None) -> None:
+        """Send the page as it comes into being."""
+        self.seat = None if path else self.seats.take()
+        if self.seat:
+            await self._seated(self.seat)
+        elif path:
+            await super().get(path)
+        else:
+            self._full()
+
+    async def _seated(self, seat: Seat) -> None:
+        try:
+            await super().get()
+        except BaseException:
+            await self.seats.leave(seat)
+            raise
+        if seat.left:  # it closed while its kernel was starting
+            await self.seats.leave(seat)
+        else:
+            IOLoop.current().call_later(NEVER_CAME, self._look_after, seat)
+
+    def on_connection_close(self) -> None:
+        """A visitor closed the page before it was whole: its own script can't tell the kernel."""
+        super().on_connection_close()
+        if self.seat:
+            IOLoop.current().add_callback(self.seats.leave, self.seat)
+
+    async def _look_after(self, seat: Seat) -> None:
+        kernels = self.seats.kernels
+        if seat.kernel in kernels and not kernels.kernel_model(seat.kernel)["connections"]:
+            await self.seats.leave(seat)
+
+    def _full(self) -> None:
+        self.set_status(503)
+        self.set_header("Retry-After", "10")
+        self.set_header("Cache-Control", "no-store")
+        self.write(self.render_template("full.html", limit=self.seats.limit))
+
+
+class Health(RequestHandler):
+    """For a proxy, a container or an orchestra to ask whether the page is served, and how full it is."""
+
+    def initialize(self, *, seats: Seats, version: str) -> None:
+        """Called by tornado for each request."""
+        self.seats, self.version = seats, version
+
+    def get(self) -> None:
+        """The numbers, and no one's text."""
+        self.set_header("Cache-Control", "no-store")
+        self.write({"status": "ok", "version": self.version, "visitors": self.seats.taken, "limit": self.seats.limit})
+
+    head = get

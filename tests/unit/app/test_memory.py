@@ -1,0 +1,43 @@
+"""A whole session fits into what mybinder.org gives: 1 GB, counted by the system, not by us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+GIGABYTE = 2**30
+SESSION = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
+
+import ipykernel.kernelapp
+from lens.engine import InlineEngine
+from lens.panels import Explore, _measured, panels
+from lens.panels._session import Session
+
+every = _measured.heldout_sentences()
+_measured.heldout_sentences = lambda: every[:32]  # one after the other: more take time, not memory
+bench = Explore(Session(text="She opened the door and saw the"), InlineEngine())
+for key in panels():
+    bench.session.panel = key
+    bench.panel(key)
+    assert bench.desk.problem is None, bench.desk.problem
+bench.session.model = "demo-bert"
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def session(limit: int) -> subprocess.CompletedProcess[str]:
+    """Every panel looked at, and another model, where no more than `limit` bytes of data can be had."""
+    code = SESSION.format(limit=limit)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_a_session_through_every_panel_stays_under_a_gigabyte() -> None:
+    run = session(GIGABYTE)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout.split()[-1]) < GIGABYTE
+
+
+def test_the_limit_is_one_that_stops_a_session() -> None:
+    assert session(GIGABYTE // 8).returncode != 0
