@@ -45,6 +45,7 @@ class Measured(Undoing, widgets.VBox):
         self._work = work
         self._default = counts[1]
         self._wanted: Any = None
+        self._running = False
         self.count = widgets.Dropdown(
             options=[(f"{n} sentences" if n else "this text", n) for n in counts],
             value=counts[1],
@@ -57,7 +58,7 @@ class Measured(Undoing, widgets.VBox):
         self.controls = widgets.HBox([self.count, self.again, self.stop, self.state])
         self.controls.add_class("lens-controls")
         super().__init__([self.controls, *pictures])
-        self.stop.on_click(lambda _: self._stopped())
+        self.stop.on_click(lambda _: self._end("Stopped."))
         self.again.on_click(lambda _: self._ask())
         self.undo = [
             watch(desk, ["answer"], self.refresh),
@@ -70,6 +71,9 @@ class Measured(Undoing, widgets.VBox):
     def look(self, visible: bool) -> None:
         """Somebody looks at this panel now, or no longer."""
         self.visible = visible
+        if self._running and not visible:
+            self._end("")
+            self._wanted = None  # whoever comes back sees it measured from the start
         self.refresh()
 
     def refresh(self) -> None:
@@ -150,12 +154,13 @@ class Measured(Undoing, widgets.VBox):
         left = "" if step.remaining is None else f", about {step.remaining:.0f} s left"
         self._show(f"{step.stage}: {step.sentences:,} of {step.total:,} sentences{left}", running=True)
 
-    def _stopped(self) -> None:
+    def _end(self, text: str) -> None:
         self.desk.stop(self._name)
         self.dim(False)
-        self._show("Stopped.", running=False)
+        self._show(text, running=False)
 
     def _show(self, text: str, *, running: bool) -> None:
+        self._running = running
         self.state.value = f'<span class="lens-state">{escape(text)}</span>'
         self.stop.layout.display = "" if running else "none"
         self.again.layout.display = "none" if running or not text else ""

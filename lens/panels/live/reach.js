@@ -1,9 +1,12 @@
-/** A slider's handles take the words beside it; of two, each says which end it is. */
+/** A slider's handles and its number take the words beside it; of two handles, each says which end it is. */
 function nameSlider(slider) {
   const label = slider.querySelector(".widget-label")?.textContent.trim();
   const handles = [...slider.querySelectorAll(".noUi-handle")];
   const ends = handles.length > 1 ? [", from", ", to"] : [""];
-  if (label) handles.forEach((handle, i) => setAttributes(handle, { "aria-label": label + ends[i] }));
+  if (!label) return;
+  handles.forEach((handle, i) => setAttributes(handle, { "aria-label": label + ends[i] }));
+  const readout = slider.querySelector(".widget-readout");
+  if (readout) setAttributes(readout, { role: "textbox", "aria-label": `${label}, as a number` });
 }
 
 function render({ el }) {

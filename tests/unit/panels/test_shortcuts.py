@@ -13,6 +13,7 @@ import lens
 from lens.analyses import curves, early_exit, exit_layers, exit_threshold, heldout_sentences, submodules
 from lens.casts import store_folder
 from lens.engine import InlineEngine
+from lens.errors import LensError
 from lens.execution import maps_for
 from lens.panels import Explore, panels
 from lens.panels._session import Session
@@ -165,3 +166,20 @@ def test_what_is_under_way_can_be_stopped(bench: Explore) -> None:
     panel._work = lambda *arguments: work(arguments[-1])
     look(bench, "Curves")
     assert "Stopped." in seen[0]
+
+
+def test_who_leaves_a_panel_ends_its_measuring_and_who_comes_back_begins_it_again(bench: Explore) -> None:
+    panel = bench.panel("curves")
+    begun: list[bool] = []
+
+    def work(*_: Any) -> Any:
+        begun.append(panel._running)
+        if len(begun) == 1:
+            panel.look(False)
+        raise LensError("not this time")
+
+    panel._work = work
+    look(bench, "Curves")
+    assert not panel._running
+    panel.look(True)
+    assert begun == [True, True]
