@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
-from lens.panels.live import Chart, Exits, HeatMap, Picture, Shifts, TopK
+from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, TopK
 from tests.ui import test_live
 from tests.ui.test_live import MARKUP, Reading, View
 
@@ -85,7 +85,24 @@ def exits() -> Exits:
     return Exits(spec={"tokens": tokens, "layers": 3, "note": "Mean layer 2."}, stem="lens-exits-demo")
 
 
-PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits)}
+def facts() -> Facts:
+    columns = [
+        {"title": "way", "format": "text"},
+        {"title": "token", "format": "token"},
+        {"title": "layer", "format": "index"},
+        {"title": "saved", "format": "number", "digits": 2},
+        {"title": "agreement", "format": "percent", "digits": 1, "error": True},
+    ]
+    rows = [
+        ["=by confidence", "␣fire", 1234, -1234.5678901234567, [1 / 3, 0.0123456789]],
+        [HOSTILE, "@cmd", 0, None, [None, None]],
+    ]
+    found = Facts(stem="lens-savings-demo")
+    found.fill("What is saved", columns, rows, f"A note. {HOSTILE}")
+    return found
+
+
+PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits, facts)}
 
 
 @pytest.fixture(params=PICTURES)
@@ -192,6 +209,27 @@ def test_every_prediction_of_the_lens_table_comes_along(page: Page) -> None:
     assert mine.token.tolist() == [reading.labels[place] for place in reading.top[1, :4].ravel()]
 
 
+def test_the_numbers_of_a_table_come_back_as_they_were(page: Page) -> None:
+    widget = facts()
+    found = frame(saving(page, shown(page, widget))("CSV"))
+    assert list(found.columns) == ["way", "token", "layer", "saved", "agreement", "standard error of agreement"]
+    rows = widget.spec["rows"]
+    assert found.way[0] == "'=by confidence"
+    assert found.token.tolist() == ["␣fire", "'@cmd"]
+    assert found.layer.tolist() == [1234, 0]
+    same(found.saved, np.array([row[3] for row in rows], float))
+    same(found.iloc[:, 4:], np.array([row[4] for row in rows], float))
+
+
+def test_a_table_is_one_to_those_who_listen(page: Page) -> None:
+    root = shown(page, facts()).root
+    expect(root.get_by_role("table", name="What is saved")).to_be_visible()
+    expect(root.get_by_role("columnheader")).to_have_text(["way", "token", "layer", "saved", "agreement"])
+    expect(root.get_by_role("rowheader")).to_have_text(["=by confidence", HOSTILE])
+    cells = ["␣fire", "1234", "−1,234.57", "33.3 ± 1.2\u202f%", "@cmd", "0", "–", "–"]
+    assert root.get_by_role("cell").all_inner_texts() == cells
+
+
 def test_predictions_come_back_as_they_were(page: Page) -> None:
     widget = bars()
     saved = saving(page, shown(page, widget))
@@ -275,6 +313,7 @@ HOVERS: dict[str, Callable[[Page], bool]] = {
     "TopK": lambda page: "probability 0.4213" in (page.locator(".lens-row").first.get_attribute("title") or ""),
     "LensTable": lambda page: "position" in pointed(page, "canvas", ".lens-tooltip"),
     "Shifts": lambda page: "loss −0.25 nats" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
+    "Facts": lambda page: "33.3 ± 1.2\u202f%" in page.get_by_role("table", name="What is saved").inner_text(),
     "Exits": lambda page: "confidence 0.750" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
 }
 
