@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
-from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, TopK
+from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, Strip, TopK
+from lens.plans import Plan
 from tests.ui import test_live
 from tests.ui.test_live import MARKUP, Reading, View
 
@@ -102,7 +103,13 @@ def facts() -> Facts:
     return found
 
 
-PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits, facts)}
+def strip() -> Strip:
+    found = Strip(stem="lens-assembly-line-demo-")
+    found.answer(Plan.parse("0-3 [4-6|7]x2 (8 9~ffn)x3 mat(10>11)", 12), 12, "Many blocks run.")
+    return found
+
+
+PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits, facts, strip)}
 
 
 @pytest.fixture(params=PICTURES)
@@ -143,6 +150,24 @@ def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: P
     attributes = [(name, value) for node in svg.iter() for name, value in node.items()]
     assert not [name for name, value in attributes if name in ("class", "href") or "var(" in value]
     assert len(list(svg.iter(f"{SVG}text"))) > 3
+
+
+def test_the_drawing_of_a_plan_says_the_plan(page: Page) -> None:
+    widget = strip()
+    saved = saving(page, shown(page, widget))
+    svg = ElementTree.fromstring(saved("SVG"))  # noqa: S314 - our own
+    assert saved.name == "lens-assembly-line-demo-plan.svg"  # type: ignore[attr-defined]
+    assert svg.find(f"{SVG}desc").text == "0-3 [4-6|7]x2 (8 9~ffn)x3 mat(10>11). Many blocks run."
+    tiles = ["0", "1", "2", "3", "mean, ×2", "4", "5", "6", "7", "in a row, ×3", "8", "9", "~ffn", "mat 10→11"]
+    words = ["Assembly line", *tiles, "Left out", "10", "11", "Plan", widget.text, widget.facts]
+    assert [node.text for node in svg.iter(f"{SVG}text")] == words
+    assert int(svg.get("width")) < 600  # no empty side
+
+
+def test_a_plan_that_cannot_be_read_is_not_saved(page: Page) -> None:
+    view = shown(page, strip())
+    view.receive(error={"message": "no", "text": "0-3 [", "start": 4, "end": 5})
+    expect(view.root.locator(".lens-take")).to_be_hidden()
 
 
 def test_a_picture_has_twice_the_pixels_of_its_drawing(page: Page, picture: Picture) -> None:
@@ -314,6 +339,9 @@ HOVERS: dict[str, Callable[[Page], bool]] = {
     "LensTable": lambda page: "position" in pointed(page, "canvas", ".lens-tooltip"),
     "Shifts": lambda page: "loss −0.25 nats" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
     "Facts": lambda page: "33.3 ± 1.2\u202f%" in page.get_by_role("table", name="What is saved").inner_text(),
+    "Strip": lambda page: (
+        page.get_by_title("block 11 does not run").is_visible() and not page.get_by_role("option").count()
+    ),
     "Exits": lambda page: "confidence 0.750" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
 }
 
