@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,12 +113,6 @@ def strip() -> Strip:
 PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits, facts, strip)}
 
 
-@pytest.fixture(params=PICTURES)
-def picture(request: pytest.FixtureRequest) -> Picture:
-    made: Picture = PICTURES[request.param]()
-    return made
-
-
 def saving(page: Page, view: View, place: int = 0) -> Saved:
     """`saved(kind)`: the file that the menu gives."""
 
@@ -138,9 +133,25 @@ def shown(page: Page, widget: Picture) -> View:
     return view
 
 
-def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: Picture) -> None:
-    file = saving(page, shown(page, picture))("SVG")
-    svg = ElementTree.fromstring(file)  # noqa: S314 - our own
+@dataclass(frozen=True)
+class Taken:
+    """What the menu of a picture gives."""
+
+    picture: Picture
+    files: dict[str, bytes]
+
+
+@pytest.fixture(scope="module", params=PICTURES)
+def taken(request: pytest.FixtureRequest, tab: Page, tmp_path_factory: pytest.TempPathFactory) -> Taken:
+    """Each picture, looked at once and saved in every form that is drawn."""
+    picture: Picture = PICTURES[request.param]()
+    with test_live.opened(tab, tmp_path_factory.mktemp("taken")):
+        saved = saving(tab, shown(tab, picture))
+        return Taken(picture, {kind: saved(kind) for kind in ("SVG", "PNG", "HTML")})
+
+
+def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(taken: Taken) -> None:
+    svg = ElementTree.fromstring(taken.files["SVG"])  # noqa: S314 - our own
     assert svg.tag == f"{SVG}svg"
     assert svg.find(f"{SVG}title").text
     assert len(svg.find(f"{SVG}desc").text) > 10
@@ -170,10 +181,9 @@ def test_a_plan_that_cannot_be_read_is_not_saved(page: Page) -> None:
     expect(view.root.locator(".lens-take")).to_be_hidden()
 
 
-def test_a_picture_has_twice_the_pixels_of_its_drawing(page: Page, picture: Picture) -> None:
-    view = shown(page, picture)
-    svg = ElementTree.fromstring(saving(page, view)("SVG"))  # noqa: S314 - our own
-    file = saving(page, view)("PNG")
+def test_a_picture_has_twice_the_pixels_of_its_drawing(taken: Taken) -> None:
+    svg = ElementTree.fromstring(taken.files["SVG"])  # noqa: S314 - our own
+    file = taken.files["PNG"]
     assert file[:8] == b"\x89PNG\r\n\x1a\n"
     size = [int.from_bytes(file[at : at + 4]) for at in (16, 20)]
     assert size == [2 * int(svg.get(name)) for name in ("width", "height")]
@@ -302,14 +312,9 @@ def test_no_text_of_a_csv_is_a_formula_and_no_number_is_touched(
         assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))
 
 
-def test_a_page_of_its_own_shows_the_picture_without_a_network(
-    page: Page,
-    picture: Picture,
-    browser: Browser,
-    tmp_path: Path,
-) -> None:
+def test_a_page_of_its_own_shows_the_picture_without_a_network(taken: Taken, browser: Browser, tmp_path: Path) -> None:
     saved = tmp_path / "figure.html"
-    saved.write_bytes(saving(page, shown(page, picture))("HTML"))
+    saved.write_bytes(taken.files["HTML"])
     context = browser.new_context(offline=True)
     alone = context.new_page()
     heard: list[str] = []
@@ -319,7 +324,7 @@ def test_a_page_of_its_own_shows_the_picture_without_a_network(
     alone.goto(saved.as_uri())
     expect(alone.locator(".lens-picture")).to_be_visible()
     expect(alone.get_by_role("button", name="Save this figure")).to_be_visible()
-    assert HOVERS[type(picture).__name__](alone)
+    assert HOVERS[type(taken.picture).__name__](alone)
     assert alone.evaluate("window.hit") is None
     assert heard == [saved.as_uri()]
     context.close()
