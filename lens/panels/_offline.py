@@ -32,7 +32,7 @@ from lens.panels.tabs.lens_table import SHOWN, picture
 __all__ = ["offline_html", "page_name"]
 
 SHARED: Final = ("common.js", "drawing.js", "take.js", "reading.js")
-KINDS: Final = ("table", "chips", "topk", "chart", "heatmap", "shifts", "exits")
+KINDS: Final = ("table", "chips", "topk", "chart", "heatmap", "shifts", "exits", "facts", "strip")
 STYLES: Final = ("theme.css", "take.css", *(f"{kind}.css" for kind in KINDS), "offline.css")
 LIVE: Final = "export default { render };"
 COVERED: Final = ("jump", "lens_table")  # panels that stand on every page

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import lens
+from tests.ui._saving import Heard, downloaded, figure, open_file
 from tests.ui.conftest import OpenPage
 
 SHORT = 2e-6  # the browser gets a float32 as a decimal
@@ -80,7 +84,7 @@ def choose_model(page: Page, name: str) -> None:
     box.blur()
 
 
-def test_the_whole_way_through(page: Page) -> None:
+def test_the_whole_way_through(page: Page, browser: Browser, tmp_path: Path) -> None:
     shows(page, said("demo", "The old man sat by the fire and looked at the", 4, 12, -1))
 
     text = "She opened the door and saw the"
@@ -101,11 +105,35 @@ def test_the_whole_way_through(page: Page) -> None:
     expect(page.get_by_role("textbox", name="Sentence")).to_have_value(masked)
     model = lens.load("demo-bert")
     position = model.encode(masked).masks[0]
-    shows(page, said("demo-bert", masked, 2, 9, position))
+    found = said("demo-bert", masked, 2, 9, position)
+    shows(page, found)
+    saves(page, found, browser, tmp_path)
 
     asked = {urlsplit(a).hostname for a in page.asked if not a.startswith(("data:", "blob:"))}  # type: ignore[attr-defined]
     assert asked == {"127.0.0.1"}
     assert page.failures == []  # type: ignore[attr-defined]
+
+
+def saves(page: Page, expected: dict[str, dict[int, float]], browser: Browser, folder: Path) -> None:
+    """The bars can be taken along in every form, and the view as a page: all say what is on screen."""
+    topk = page.locator(".lens-topk")
+    saved = {kind: figure(page, topk, kind, folder) for kind in ("SVG", "PNG", "HTML", "CSV")}
+    stem = "lens-jump-demo-bert-predictions-id-mat-model"
+    assert [file.name for file in saved.values()] == [f"{stem}.{kind}" for kind in ("svg", "png", "html", "csv")]
+    frame = pd.read_csv(saved["CSV"], keep_default_na=False)
+    for name, rows in expected.items():
+        mine = frame[frame.column == name]
+        assert dict(zip(mine.token_id, mine.probability, strict=True)) == pytest.approx(rows, abs=SHORT)
+    ElementTree.parse(saved["SVG"])  # noqa: S314 - our own
+
+    page.get_by_role("button", name="Share", exact=True).click()
+    file = downloaded(page, page.get_by_role("button", name="Save page"), folder)
+    assert file.name == "lens-jump-demo-bert.html"
+    heard: Heard = []
+    alone = open_file(browser, file, heard)
+    shows(alone, expected)
+    assert heard == [file.as_uri()]
+    alone.context.close()
 
 
 def test_the_table_is_a_way_to_choose(voila_page: OpenPage) -> None:

@@ -74,7 +74,7 @@ def tab(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def page(tab: Page, tmp_path: Path) -> Iterator[Page]:
     """The tab on a fresh page."""
-    with _opened(tab, tmp_path):
+    with opened(tab, tmp_path):
         yield tab
 
 
@@ -83,14 +83,14 @@ def still(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     """A page whose time moves only when told to."""
     page = browser.new_page()
     page.clock.install(time=0)
-    with _opened(page, tmp_path):
+    with opened(page, tmp_path):
         page.clock.pause_at(1)
         yield page
     page.close()
 
 
 @contextmanager
-def _opened(page: Page, folder: Path) -> Iterator[None]:
+def opened(page: Page, folder: Path) -> Iterator[None]:
     """The page of this module; a script error on it, or a request that leaves it, is a failure."""
     errors: list[str] = []
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import lens
 from lens.engine import InlineEngine
 from lens.panels import Explore
 from lens.panels._session import Session
-from tests.ui.conftest import OpenPage
-from tests.ui.test_explore import SHORT, bars, patient, said, settled
+from tests.ui._saving import Heard, open_file
+from tests.ui.test_explore import SHORT, bars, patient, said
 
 TEXT = "She saw </script><b> at the"
-Heard = list[str]
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +35,19 @@ def heard() -> Iterator[Heard]:
     assert len(heard) == 1
 
 
+@pytest.fixture(scope="module")
+def file(bench: Explore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as it was saved."""
+    return bench.save(tmp_path_factory.mktemp("saved"))
+
+
 @pytest.fixture
-def page(bench: Explore, browser: Browser, tmp_path: Path, heard: Heard) -> Iterator[Page]:
-    """The page, opened from a file with the network off."""
-    with_no_network = browser.new_context(
-        offline=True, viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
-    )
-    page = with_no_network.new_page()
-    open_file(page, bench.save(tmp_path), heard)
+def page(file: Path, browser: Browser, heard: Heard) -> Iterator[Page]:
+    """The page, opened from its file with the network off."""
+    page = open_file(browser, file, heard)
     yield page
     assert page.evaluate("window.hit") is None
-    with_no_network.close()
-
-
-def open_file(page: Page, file: Path, heard: Heard) -> None:
-    page.on("request", lambda request: heard.append(request.url))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("console", lambda message: heard.append(message.text))
-    page.goto(file.as_uri())
-    page.wait_for_selector(".lens-table[data-cast]")
+    page.context.close()
 
 
 def cell(page: Page, source: int | str, position: int) -> dict[str, Any]:
@@ -122,53 +113,11 @@ def test_it_is_read_with_the_keyboard_alone(page: Page) -> None:
     expect(page.locator(".lens-chips [aria-selected=true]")).to_have_attribute("data-position", "0")
 
 
-def test_without_scripts_the_tables_in_words_are_there(bench: Explore, browser: Browser, tmp_path: Path) -> None:
+def test_without_scripts_the_tables_in_words_are_there(file: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True, java_script_enabled=False)
     page = context.new_page()
-    page.goto(bench.save(tmp_path).as_uri())
+    page.goto(file.as_uri())
     page.locator("summary").click()
     expect(page.locator("table").first).to_contain_text(lens.read(lens.load("demo"), TEXT).tokens[3])
     expect(page.locator("h1")).to_have_text(TEXT)
     context.close()
-
-
-def test_what_the_app_saves_is_what_it_shows(
-    voila_page: OpenPage, browser: Browser, tmp_path: Path, heard: Heard
-) -> None:
-    page = voila_page()
-    settled(page)
-    live = {name: bars(page, name) for name in ("id", "mat", "model")}
-    saved = {kind: picture(page, kind, tmp_path) for kind in ("SVG", "PNG", "HTML", "CSV")}
-    ends = (file.name.removeprefix("lens-jump-demo-predictions-id-mat-model.") for file in saved.values())
-    assert list(ends) == ["svg", "png", "html", "csv"]
-    frame = pd.read_csv(saved["CSV"], keep_default_na=False)
-    for name, rows in live.items():
-        mine = frame[frame.column == name]
-        assert dict(zip(mine.token_id, mine.probability, strict=True)) == pytest.approx(rows, abs=SHORT)
-    ElementTree.parse(saved["SVG"])  # noqa: S314 - our own
-
-    page.get_by_role("button", name="Share").click()
-    file = downloaded(page, page.get_by_role("button", name="Save page"), tmp_path)
-    assert file.name == "lens-jump-demo.html"
-    context = browser.new_context(offline=True)
-    alone = context.new_page()
-    open_file(alone, file, heard)
-    assert {name: bars(alone, name) for name in live} == {
-        name: pytest.approx(rows, abs=SHORT) for name, rows in live.items()
-    }
-    context.close()
-    assert page.failures == []  # type: ignore[attr-defined]
-
-
-def picture(page: Page, kind: str, folder: Path) -> Path:
-    """The bars of the page, as the menu saves them."""
-    page.locator(".lens-topk").get_by_role("button", name="Save this figure").click()
-    return downloaded(page, page.locator(".lens-topk").get_by_role("menuitem", name=kind), folder)
-
-
-def downloaded(page: Page, button: Locator, folder: Path) -> Path:
-    with page.expect_download() as coming:
-        button.click()
-    file = folder / coming.value.suggested_filename
-    coming.value.save_as(file)
-    return file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
-from lens.panels.live import Chart, Exits, HeatMap, Picture, Shifts, TopK
+from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, Strip, TopK
+from lens.plans import Plan
 from tests.ui import test_live
 from tests.ui.test_live import MARKUP, Reading, View
 
@@ -85,13 +87,30 @@ def exits() -> Exits:
     return Exits(spec={"tokens": tokens, "layers": 3, "note": "Mean layer 2."}, stem="lens-exits-demo")
 
 
-PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits)}
+def facts() -> Facts:
+    columns = [
+        {"title": "way", "format": "text"},
+        {"title": "token", "format": "token"},
+        {"title": "layer", "format": "index"},
+        {"title": "saved", "format": "number", "digits": 2},
+        {"title": "agreement", "format": "percent", "digits": 1, "error": True},
+    ]
+    rows = [
+        ["=by confidence", "␣fire", 1234, -1234.5678901234567, [1 / 3, 0.0123456789]],
+        [HOSTILE, "@cmd", 0, None, [None, None]],
+    ]
+    found = Facts(stem="lens-savings-demo")
+    found.fill("What is saved", columns, rows, f"A note. {HOSTILE}")
+    return found
 
 
-@pytest.fixture(params=PICTURES)
-def picture(request: pytest.FixtureRequest) -> Picture:
-    made: Picture = PICTURES[request.param]()
-    return made
+def strip() -> Strip:
+    found = Strip(stem="lens-assembly-line-demo-")
+    found.answer(Plan.parse("0-3 [4-6|7]x2 (8 9~ffn)x3 mat(10>11)", 12), 12, "Many blocks run.")
+    return found
+
+
+PICTURES = {each.__name__: each for each in (chart, heat, bars, table, shifts, exits, facts, strip)}
 
 
 def saving(page: Page, view: View, place: int = 0) -> Saved:
@@ -114,9 +133,25 @@ def shown(page: Page, widget: Picture) -> View:
     return view
 
 
-def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: Picture) -> None:
-    file = saving(page, shown(page, picture))("SVG")
-    svg = ElementTree.fromstring(file)  # noqa: S314 - our own
+@dataclass(frozen=True)
+class Taken:
+    """What the menu of a picture gives."""
+
+    picture: Picture
+    files: dict[str, bytes]
+
+
+@pytest.fixture(scope="module", params=PICTURES)
+def taken(request: pytest.FixtureRequest, tab: Page, tmp_path_factory: pytest.TempPathFactory) -> Taken:
+    """Each picture, looked at once and saved in every form that is drawn."""
+    picture: Picture = PICTURES[request.param]()
+    with test_live.opened(tab, tmp_path_factory.mktemp("taken")):
+        saved = saving(tab, shown(tab, picture))
+        return Taken(picture, {kind: saved(kind) for kind in ("SVG", "PNG", "HTML")})
+
+
+def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(taken: Taken) -> None:
+    svg = ElementTree.fromstring(taken.files["SVG"])  # noqa: S314 - our own
     assert svg.tag == f"{SVG}svg"
     assert svg.find(f"{SVG}title").text
     assert len(svg.find(f"{SVG}desc").text) > 10
@@ -128,10 +163,27 @@ def test_a_drawing_is_whole_xml_that_needs_no_style_sheet(page: Page, picture: P
     assert len(list(svg.iter(f"{SVG}text"))) > 3
 
 
-def test_a_picture_has_twice_the_pixels_of_its_drawing(page: Page, picture: Picture) -> None:
-    view = shown(page, picture)
-    svg = ElementTree.fromstring(saving(page, view)("SVG"))  # noqa: S314 - our own
-    file = saving(page, view)("PNG")
+def test_the_drawing_of_a_plan_says_the_plan(page: Page) -> None:
+    widget = strip()
+    saved = saving(page, shown(page, widget))
+    svg = ElementTree.fromstring(saved("SVG"))  # noqa: S314 - our own
+    assert saved.name == "lens-assembly-line-demo-plan.svg"  # type: ignore[attr-defined]
+    assert svg.find(f"{SVG}desc").text == "0-3 [4-6|7]x2 (8 9~ffn)x3 mat(10>11). Many blocks run."
+    tiles = ["0", "1", "2", "3", "mean, ×2", "4", "5", "6", "7", "in a row, ×3", "8", "9", "~ffn", "mat 10→11"]
+    words = ["Assembly line", *tiles, "Left out", "10", "11", "Plan", widget.text, widget.facts]
+    assert [node.text for node in svg.iter(f"{SVG}text")] == words
+    assert int(svg.get("width")) < 600  # no empty side
+
+
+def test_a_plan_that_cannot_be_read_is_not_saved(page: Page) -> None:
+    view = shown(page, strip())
+    view.receive(error={"message": "no", "text": "0-3 [", "start": 4, "end": 5})
+    expect(view.root.locator(".lens-take")).to_be_hidden()
+
+
+def test_a_picture_has_twice_the_pixels_of_its_drawing(taken: Taken) -> None:
+    svg = ElementTree.fromstring(taken.files["SVG"])  # noqa: S314 - our own
+    file = taken.files["PNG"]
     assert file[:8] == b"\x89PNG\r\n\x1a\n"
     size = [int.from_bytes(file[at : at + 4]) for at in (16, 20)]
     assert size == [2 * int(svg.get(name)) for name in ("width", "height")]
@@ -192,6 +244,27 @@ def test_every_prediction_of_the_lens_table_comes_along(page: Page) -> None:
     assert mine.token.tolist() == [reading.labels[place] for place in reading.top[1, :4].ravel()]
 
 
+def test_the_numbers_of_a_table_come_back_as_they_were(page: Page) -> None:
+    widget = facts()
+    found = frame(saving(page, shown(page, widget))("CSV"))
+    assert list(found.columns) == ["way", "token", "layer", "saved", "agreement", "standard error of agreement"]
+    rows = widget.spec["rows"]
+    assert found.way[0] == "'=by confidence"
+    assert found.token.tolist() == ["␣fire", "'@cmd"]
+    assert found.layer.tolist() == [1234, 0]
+    same(found.saved, np.array([row[3] for row in rows], float))
+    same(found.iloc[:, 4:], np.array([row[4] for row in rows], float))
+
+
+def test_a_table_is_one_to_those_who_listen(page: Page) -> None:
+    root = shown(page, facts()).root
+    expect(root.get_by_role("table", name="What is saved")).to_be_visible()
+    expect(root.get_by_role("columnheader")).to_have_text(["way", "token", "layer", "saved", "agreement"])
+    expect(root.get_by_role("rowheader")).to_have_text(["=by confidence", HOSTILE])
+    cells = ["␣fire", "1234", "−1,234.57", "33.3 ± 1.2\u202f%", "@cmd", "0", "–", "–"]
+    assert root.get_by_role("cell").all_inner_texts() == cells
+
+
 def test_predictions_come_back_as_they_were(page: Page) -> None:
     widget = bars()
     saved = saving(page, shown(page, widget))
@@ -239,14 +312,9 @@ def test_no_text_of_a_csv_is_a_formula_and_no_number_is_touched(
         assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))
 
 
-def test_a_page_of_its_own_shows_the_picture_without_a_network(
-    page: Page,
-    picture: Picture,
-    browser: Browser,
-    tmp_path: Path,
-) -> None:
+def test_a_page_of_its_own_shows_the_picture_without_a_network(taken: Taken, browser: Browser, tmp_path: Path) -> None:
     saved = tmp_path / "figure.html"
-    saved.write_bytes(saving(page, shown(page, picture))("HTML"))
+    saved.write_bytes(taken.files["HTML"])
     context = browser.new_context(offline=True)
     alone = context.new_page()
     heard: list[str] = []
@@ -256,7 +324,7 @@ def test_a_page_of_its_own_shows_the_picture_without_a_network(
     alone.goto(saved.as_uri())
     expect(alone.locator(".lens-picture")).to_be_visible()
     expect(alone.get_by_role("button", name="Save this figure")).to_be_visible()
-    assert HOVERS[type(picture).__name__](alone)
+    assert HOVERS[type(taken.picture).__name__](alone)
     assert alone.evaluate("window.hit") is None
     assert heard == [saved.as_uri()]
     context.close()
@@ -275,6 +343,10 @@ HOVERS: dict[str, Callable[[Page], bool]] = {
     "TopK": lambda page: "probability 0.4213" in (page.locator(".lens-row").first.get_attribute("title") or ""),
     "LensTable": lambda page: "position" in pointed(page, "canvas", ".lens-tooltip"),
     "Shifts": lambda page: "loss −0.25 nats" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
+    "Facts": lambda page: "33.3 ± 1.2\u202f%" in page.get_by_role("table", name="What is saved").inner_text(),
+    "Strip": lambda page: (
+        page.get_by_title("block 11 does not run").is_visible() and not page.get_by_role("option").count()
+    ),
     "Exits": lambda page: "confidence 0.750" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
 }
 

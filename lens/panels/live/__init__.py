@@ -5,6 +5,7 @@ from __future__ import annotations
 from lens.panels.live._chart import Chart
 from lens.panels.live._chips import Chips
 from lens.panels.live._exits import Exits
+from lens.panels.live._facts import Facts
 from lens.panels.live._guide import Guide
 from lens.panels.live._heatmap import HeatMap
 from lens.panels.live._live import Live, Picture
@@ -21,6 +22,7 @@ __all__ = [
     "Chart",
     "Chips",
     "Exits",
+    "Facts",
     "Guide",
     "HeatMap",
     "LensTable",

@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 
 from lens.errors import LensError, PlanError
-from lens.panels.live._live import Live
+from lens.panels.live._live import Picture
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
 __all__ = ["Strip", "items_of", "plan_of"]
@@ -16,14 +16,14 @@ __all__ = ["Strip", "items_of", "plan_of"]
 MAX_TILES = 2000  # more than a person arranges, and as many as a browser draws at once
 
 
-class Strip(Live, asset="strip"):
+class Strip(Picture, asset="strip"):
     """Tiles that are dragged, clicked, boxed and looped; sends `{"kind": "items", "items": …}` after each edit,
     `{"kind": "text", "text": …}` as the plan is typed, and `{"kind": "undo"}`, `{"kind": "redo"}`.
 
     An item is `{"kind": "block", "block", "part", "times"}`, `{"kind": "jump", "cast", "source", "target"}`, or a box
     `{"kind": "parallel" | "group", "items", "times", "combine", "scale"}`. `answer` shows a plan; `reply` counts the
     answers, so that the tiles are drawn anew also where a plan was refused. An `error` is `{"message", "text",
-    "start", "end"}`.
+    "start", "end"}`. On paper and in a saved page, where nobody answers, the tiles stand still.
     """
 
     items: Any = traitlets.List().tag(sync=True)

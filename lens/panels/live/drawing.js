@@ -317,14 +317,17 @@ function traceInside(node, style, context) {
   return [...(style.display === "contents" ? [] : traceBox(node, style, context.at)), ...children];
 }
 
+const isSolid = (style) => ink(style.backgroundColor) || Object.keys(SIDES).some((side) => parseFloat(style[`border${side}Width`]) && ink(style[`border${side}Color`]));
+
 /** How far to the right anything stands, so that no figure has an empty side. */
 function rightmost(root) {
   const range = document.createRange();
   const ends = Array.from(root.querySelectorAll("*"), (node) => {
-    const solid = ["svg", "canvas"].includes(node.localName) || ink(getComputedStyle(node).backgroundColor);
+    const solid = ["svg", "canvas"].includes(node.localName) || isSolid(getComputedStyle(node));
+    if (!solid && node.children.length) return -Infinity; // as far as what is in it
     if (!solid) range.selectNodeContents(node);
-    const inside = node.children.length ? 0 : range.getBoundingClientRect().right;
-    return solid ? node.getBoundingClientRect().right : inside;
+    const box = (solid ? node : range).getBoundingClientRect();
+    return box.width ? box.right : -Infinity; // what is hidden stands nowhere
   });
   return Math.min(root.getBoundingClientRect().right, Math.max(...ends));
 }

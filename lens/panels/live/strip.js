@@ -46,17 +46,25 @@ function joined(item) {
 
 // ---------------------------------------------------------------- drawing
 
-function tile(item, path, context) {
-  if (inside(item)) return box(item, path, context);
-  const label = item.kind === "jump" ? `${item.cast} ${item.source}→${item.target}` : String(item.block);
-  const node = makeButton({
-    class: `lens-tile lens-tile-${item.kind}`,
+/** What stands at a path: to be taken in hand, or only to be looked at. */
+function handle(item, path, context, look) {
+  if (context.still) return make("div", { ...look, title: describe(item) });
+  return makeButton({
+    ...look,
     role: "option",
     "data-path": path.join("."),
-    "data-block": item.kind === "block" ? item.block : null,
     "aria-label": describe(item),
     "aria-selected": String(context.isSelected(path)),
     tabindex: same(path, context.focus) ? 0 : -1,
+  });
+}
+
+function tile(item, path, context) {
+  if (inside(item)) return box(item, path, context);
+  const label = item.kind === "jump" ? `${item.cast} ${item.source}→${item.target}` : String(item.block);
+  const node = handle(item, path, context, {
+    class: `lens-tile lens-tile-${item.kind}`,
+    "data-block": item.kind === "block" ? item.block : null,
   });
   node.append(make("span", { class: "lens-tile-name" }, label));
   if (item.part) node.append(make("span", { class: "lens-tile-part" }, `~${item.part}`));
@@ -70,18 +78,22 @@ function tile(item, path, context) {
 }
 
 function box(item, path, context) {
-  const head = makeButton({
-    class: "lens-box-head",
-    role: "option",
-    "data-path": path.join("."),
-    "aria-label": describe(item),
-    "aria-selected": String(context.isSelected(path)),
-    tabindex: same(path, context.focus) ? 0 : -1,
-  });
+  const head = handle(item, path, context, { class: "lens-box-head" });
   head.append(joined(item));
   const list = make("div", { class: "lens-box-items", "data-list": path.join("."), role: "presentation" });
   list.append(...inside(item).map((each, i) => tile(each, [...path, i], context)));
   return make("div", { class: `lens-box lens-box-${item.kind}`, role: "presentation" }, head, list);
+}
+
+/** A block that does not run: it can be put back by hand. */
+function ghost(block, still) {
+  const look = { class: "lens-tile lens-tile-ghost" };
+  const said = `block ${block} does not run`;
+  const node = still
+    ? make("div", { ...look, title: said })
+    : makeButton({ ...look, "data-restore": block, "aria-label": `${said}; put it back` });
+  node.append(make("span", { class: "lens-tile-name" }, String(block)));
+  return node;
 }
 
 /** The plan as typed, with the place of a mistake marked. */
@@ -232,7 +244,8 @@ function restored(items, block, at = null) {
 
 function render({ model, el }) {
   const life = lifetime();
-  const root = mount(el, "lens-strip");
+  const still = Boolean(model.isAlone); // nobody would answer an edit
+  const root = mount(el, still ? "lens-strip lens-strip-still" : "lens-strip");
   const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 }, "Assembly line");
   const mode = segmented(life, "What a click does", (value) => {
     clicks = value;
@@ -248,16 +261,26 @@ function render({ model, el }) {
     button.append(name);
     tools.append(button);
   }
-  const row = make("div", { class: "lens-strip-row lens-picture", role: "listbox", "aria-label": "What runs, in this order", "aria-multiselectable": "true", "data-list": "", dir: "ltr" });
-  const tray = make("div", { class: "lens-strip-tray", "aria-label": "Blocks that do not run" });
+  const order = { "aria-label": "What runs, in this order", ...(still ? { role: "img" } : { role: "listbox", "aria-multiselectable": "true", "data-list": "" }) };
+  const row = make("div", { class: "lens-strip-row lens-picture", dir: "ltr", ...order });
+  const tray = make("div", { class: "lens-strip-tray", role: "group", "aria-label": "Blocks that do not run" });
   const caret = make("div", { class: "lens-strip-caret", hidden: true });
   const input = make("input", { type: "text", class: "lens-strip-text", spellcheck: "false", autocomplete: "off", dir: "ltr", "aria-label": "The plan as text", ...OWN_KEYS });
   const errors = make("div", { class: "lens-strip-errors" });
   const facts = make("div", { class: "lens-note", "data-testid": "facts" });
   const hint = make("div", { class: "lens-note" });
-  const head = make("div", { class: "lens-panel-head" }, title, make("div", { class: "lens-strip-tools" }, mode.root, undo, redo));
-  const field = make("label", { class: "lens-strip-field" }, make("span", {}, "Plan"), input);
-  root.append(head, tools, row, tray, field, errors, facts, hint, caret);
+  const save = takeAway(life, model, root, {
+    draw: render,
+    title: () => "Plan",
+    words: () => `${model.get("text")}. ${model.get("facts")}`,
+    traits: ["items", "text", "facts", "n_blocks"],
+    tables: () => [],
+  });
+  const text = make("code", { class: "lens-strip-said", dir: "ltr" });
+  const head = make("div", { class: "lens-panel-head" }, title, make("div", { class: "lens-strip-tools" }, ...(still ? [] : [mode.root, undo, redo]), save.node));
+  const field = make(still ? "div" : "label", { class: "lens-strip-field" }, make("span", {}, "Plan"), still ? text : input);
+  if (still) root.append(head, row, tray, field, errors, facts);
+  else root.append(head, tools, row, tray, field, errors, facts, hint, caret);
 
   let items = [];
   let selected = [];
@@ -270,7 +293,7 @@ function render({ model, el }) {
 
   function draw() {
     if (!root.clientWidth) return; // no colours to be read yet: drawn when it has a size
-    const context = { isSelected, focus, ramp: readPalette(root).ramps.model, count: model.get("n_blocks") };
+    const context = { isSelected, focus, still, ramp: readPalette(root).ramps.model, count: model.get("n_blocks") };
     const had = row.contains(document.activeElement);
     row.replaceChildren(...items.map((item, i) => tile(item, [i], context)));
     if (!row.querySelector('[tabindex="0"]')) row.querySelector("[data-path]")?.setAttribute("tabindex", 0);
@@ -290,6 +313,8 @@ function render({ model, el }) {
     undo.disabled = !model.get("can_undo");
     redo.disabled = !model.get("can_redo");
     if (document.activeElement !== input) input.value = model.get("text");
+    setText(text, model.get("text"));
+    save.hide(!items.length || Boolean(model.get("error")?.message)); // the tiles may not be those of the text
     errors.replaceChildren(...mistake(model.get("error")));
     setText(facts, model.get("facts"));
     setText(hint, hintText());
@@ -305,11 +330,7 @@ function render({ model, el }) {
   function drawTray(context) {
     const here = new Set(blocksIn(items));
     const out = Array.from({ length: context.count }, (_, i) => i).filter((block) => !here.has(block));
-    const ghosts = out.map((block) => {
-      const node = makeButton({ class: "lens-tile lens-tile-ghost", "data-restore": block, "aria-label": `block ${block} does not run; put it back` });
-      node.append(make("span", { class: "lens-tile-name" }, String(block)));
-      return node;
-    });
+    const ghosts = out.map((block) => ghost(block, still));
     tray.replaceChildren(make("span", { class: "lens-strip-tray-name" }, "Left out"), ...ghosts);
     tray.hidden = !out.length;
   }

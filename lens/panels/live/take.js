@@ -25,10 +25,11 @@ function csvOf({ columns, rows }) {
 
 // ---------------------------------------------------------------- a copy of the widget
 
-/** A model without a kernel: it holds a state, and tells of changes. */
+/** A model without a kernel, as it says: it holds a state, and tells of changes. */
 function ownModel(state) {
   const handlers = [];
   return {
+    isAlone: true,
     get: (name) => state[name],
     set(name, value) {
       if (state[name] === value) return;

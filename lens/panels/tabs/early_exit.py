@@ -18,11 +18,12 @@ from lens.panels._measured import Measured
 from lens.panels._panel import Panel
 from lens.panels._style import PLAIN
 from lens.panels._undo import watch
-from lens.panels.live import Chart, Exits
+from lens.panels.live import Chart, Exits, Facts
 
 __all__ = ["PANEL", "EarlyExitPanel"]
 
 AGREEMENT = 0.95
+LEAVING = {"dynamic": "by confidence", "fixed": "one layer for all"}
 TIMED = 40  # sentences that are timed one by one
 
 
@@ -33,8 +34,8 @@ class EarlyExitPanel(Measured):
         self.exits, self.chart = Exits(), Chart()
         self.lam = widgets.FloatSlider(0.3, min=-0.1, max=1.11, step=0.01, description="λ", style=PLAIN)
         self.cast = widgets.Dropdown(options=["mat", "id"], value="mat", description="Cast", style=PLAIN)
-        self.told = widgets.HTML()
-        super().__init__(desk, "early exit", _measure, [self.exits, self.chart, self.told])
+        self.savings = Facts()
+        super().__init__(desk, "early exit", _measure, [self.exits, self.chart, self.savings])
         self.controls.children = (self.lam, self.cast, *self.controls.children)
         session = desk.session
         self.undo += [
@@ -60,11 +61,11 @@ class EarlyExitPanel(Measured):
             return
         table, times = self.result
         self.chart.spec = exit_spec(table, self.lam.value, self.cast.value)
-        self.told.value = _told(table, times)
+        self.savings.fill(**savings(table, times))
 
     def dim(self, busy: bool) -> None:
         """Show that the curve is being replaced."""
-        self.chart.busy = busy
+        self.chart.busy = self.savings.busy = busy
 
     def _moved(self) -> None:
         if self.visible:
@@ -129,16 +130,23 @@ def _casts(model: Model, maps: Maps | None) -> list[str]:
     return [cast for cast in held(model, maps) if cast in ("id", "mat")]
 
 
-def _told(table: EarlyExit, times: ExitTimes) -> str:
-    rows = "".join(
-        f"<tr><td>{s.cast}</td><td>{'by confidence' if s.how == 'dynamic' else 'one layer for all'}</td>"
-        f"<td>{s.saved:.2f} ({s.saved_share:.1%})</td><td>{s.agreement:.1%} ± {s.agreement_error:.1%}</td></tr>"
-        for s in table.saving(AGREEMENT)
-    )
-    return (
-        f'<table class="lens-facts-table"><tr><th>cast</th><th>leaving</th><th>layers saved at {AGREEMENT:.0%}</th>'
-        f"<th>agreement</th></tr>{rows}</table><p>{_in_time(times)}</p>"
-    )
+def savings(table: EarlyExit, times: ExitTimes) -> dict[str, Any]:
+    """The fewest layers that keep the agreement, each way of leaving."""
+    return {
+        "title": f"What leaving early saves at {AGREEMENT:.0%} agreement",
+        "columns": [
+            {"title": "cast", "format": "text"},
+            {"title": "leaving", "format": "text"},
+            {"title": "layers saved", "format": "number", "digits": 2},
+            {"title": "share of layers", "format": "percent", "digits": 1},
+            {"title": "agreement", "format": "percent", "digits": 1, "error": True},
+        ],
+        "rows": [
+            [s.cast, LEAVING[s.how], s.saved, s.saved_share, [s.agreement, s.agreement_error]]
+            for s in table.saving(AGREEMENT)
+        ],
+        "note": _in_time(times),
+    }
 
 
 def _in_time(times: ExitTimes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,7 +15,7 @@ from lens.panels._charts import BAND, line
 from lens.panels._desk import Desk
 from lens.panels._measured import Measured
 from lens.panels._panel import Panel
-from lens.panels.live import Chart, HeatMap
+from lens.panels.live import Chart, Facts, HeatMap
 
 __all__ = ["PANEL", "LayersPanel"]
 
@@ -30,7 +29,7 @@ class LayersPanel(Measured):
         self.cosines, self.effects = HeatMap(variant="flattened"), HeatMap(variant="effect")
         self.loss, self.influence = Chart(), Chart()
         self.norms, self.updates = Chart(), Chart()
-        self.massive = widgets.HTML()
+        self.massive = Facts()
         pairs = [(self.cosines, self.effects), (self.loss, self.influence), (self.norms, self.updates)]
         rows = [widgets.HBox(pair) for pair in pairs]
         for row in rows:
@@ -64,11 +63,12 @@ class LayersPanel(Measured):
             ("~ln", "length ÷ length of the stream", found.update_ratio),
             ("round-robin", "cosine with the stream", found.update_cosine),
         ])  # fmt: skip
-        self.massive.value = massive_table(found)
+        self.massive.fill(**massive_table(found))
 
     def dim(self, busy: bool) -> None:
         """Show that the pictures are being replaced."""
-        for picture in (self.cosines, self.effects, self.loss, self.influence, self.norms, self.updates):
+        charts = (self.loss, self.influence, self.norms, self.updates)
+        for picture in (self.cosines, self.effects, *charts, self.massive):
             picture.busy = busy
 
 
@@ -153,17 +153,24 @@ def _bound(lines: list[Any]) -> tuple[float | None, str]:
     return 1.2 * rest, f"Block 0 is beyond the axis, at {first:.2f}."
 
 
-def massive_table(found: LayerStats) -> str:
+def massive_table(found: LayerStats) -> dict[str, Any]:
     """The largest activation of each layer."""
-    rows = "".join(
-        f"<tr><td>{m.layer}</td><td>{f'{m.value:,.1f}'.replace('-', '−')}</td><td>{abs(m.value) / m.median:,.0f}</td>"
-        f"<td><bdi>{escape(m.token)}</bdi></td><td>{m.position}</td><td>{m.coordinate}</td></tr>"
-        for m in found.massive
-    )
-    return (
-        '<table class="lens-facts-table"><tr><th>layer</th><th>largest activation</th><th>÷ median</th>'
-        f"<th>token</th><th>position</th><th>coordinate</th></tr>{rows}</table>"
-    )
+    return {
+        "title": "The largest activation at each layer",
+        "columns": [
+            {"title": "layer", "format": "index"},
+            {"title": "activation", "format": "number", "digits": 1},
+            {"title": "÷ median", "format": "number"},
+            {"title": "token", "format": "token"},
+            {"title": "position", "format": "index"},
+            {"title": "coordinate", "format": "index"},
+        ],
+        "rows": [
+            [m.layer, m.value, abs(m.value) / m.median if m.median else None, m.token, m.position, m.coordinate]
+            for m in found.massive
+        ],
+        "note": "The median is that of the absolute values at the layer.",
+    }
 
 
 PANEL = Panel(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -20,7 +19,7 @@ from lens.panels._panel import Panel
 from lens.panels._session import FIGURES
 from lens.panels._style import plain
 from lens.panels._undo import watch
-from lens.panels.live import Chart, HeatMap
+from lens.panels.live import Chart, Facts, HeatMap, Picture
 from lens.plans import Plan
 
 __all__ = ["PANEL", "Sweeps"]
@@ -44,7 +43,7 @@ class Sweeps(Measured):
     """A figure to choose, a measure, and the texts; a click on a point puts its plan on the assembly line."""
 
     def __init__(self, desk: Desk) -> None:
-        self.chart, self.heat, self.table = Chart(), HeatMap(), widgets.HTML()
+        self.chart, self.heat, self.table = Chart(), HeatMap(), Facts()
         self.figure = plain("Figure", options=[(SWEEPS[key][0], key) for key in FIGURES])
         self.metric = plain("Effect", options=METRICS)
         super().__init__(desk, "sweep", self._sweep, [self.chart, self.heat, self.table], (0, 50, 200, 500))
@@ -56,7 +55,7 @@ class Sweeps(Measured):
             watch(desk.session, ["effect"], self.draw),
             self.heat.on_message("pick", self._pick),
         ]
-        self._lay_out("chart")
+        self._lay_out(self.chart)
 
     def python(self) -> str:
         """Run the sweep again; without its times, which are each machine's own."""
@@ -70,21 +69,22 @@ class Sweeps(Measured):
             return
         metric = self.metric.value
         if isinstance(found, Sweep):
-            self._lay_out("chart")
+            self._lay_out(self.chart)
             self.chart.spec = order_spec(found, metric)
-            self.table.value = ""
-            return
-        if found.row_axis == "start":
-            self._lay_out("heat")
+        elif found.row_axis == "start":
+            self._lay_out(self.heat)
             self.heat.fill(**window_picture(found, metric))
-        else:
-            self._lay_out("chart")
+        elif found.row_axis == "recipe":
+            self._lay_out(self.chart, self.table)
             self.chart.spec = grid_spec(found, metric)
-        self.table.value = costs(found) if found.row_axis == "recipe" else ""
+            self.table.fill(**costs(found))
+        else:
+            self._lay_out(self.chart)
+            self.chart.spec = grid_spec(found, metric)
 
     def dim(self, busy: bool) -> None:
         """Show that the figure is being replaced."""
-        self.chart.busy = self.heat.busy = busy
+        self.chart.busy = self.heat.busy = self.table.busy = busy
 
     def _key(self) -> Any:
         return (*super()._key(), self.figure.value)
@@ -94,9 +94,9 @@ class Sweeps(Measured):
         timed = TIMED if make is painters else 0
         return make(model, texts, maps=maps, progress=report, stream=report, timed=timed, **given)
 
-    def _lay_out(self, which: str) -> None:
-        self.chart.layout.display = "" if which == "chart" else "none"
-        self.heat.layout.display = "" if which == "heat" else "none"
+    def _lay_out(self, *shown: Picture) -> None:
+        for picture in (self.chart, self.heat, self.table):
+            picture.layout.display = "" if picture in shown else "none"
 
     def _pick(self, message: dict[str, Any]) -> None:
         found = self.result
@@ -193,23 +193,23 @@ def window_picture(found: Grid, metric: str) -> dict[str, Any]:
     }
 
 
-def costs(found: Grid) -> str:
+def costs(found: Grid) -> dict[str, Any]:
     """What each strategy costs at the widest window but one: blocks, depth, and measured time."""
     at = max(0, len(found.columns) - 2)
-    time = found.of("time")
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{found.cost('applications')[r, at]:.0f}</td>"
-        f"<td>{found.cost('depth')[r, at]:.0f}</td><td>{_times(time.value[r, at], time.error[r, at])}</td></tr>"
-        for r, name in enumerate(found.rows)
-    )
-    return (
-        f'<table class="lens-facts-table"><tr><th>at M = {found.columns[at]}</th><th>blocks run</th>'
-        f"<th>one after the other</th><th>measured time, × the full model</th></tr>{rows}</table>"
-    )
-
-
-def _times(value: float, error: float) -> str:
-    return "…" if np.isnan(value) else f"{value:.2f} ± {error:.2f}"
+    time, run, depth = found.of("time"), found.cost("applications"), found.cost("depth")
+    return {
+        "title": f"What each strategy costs at M = {found.columns[at]}",
+        "columns": [
+            {"title": "strategy", "format": "text"},
+            {"title": "blocks run", "format": "number"},
+            {"title": "one after the other", "format": "number"},
+            {"title": "time ÷ the full model's", "format": "number", "digits": 2, "error": True},
+        ],
+        "rows": [
+            [name, run[r, at], depth[r, at], [time.value[r, at], time.error[r, at]]]
+            for r, name in enumerate(found.rows)
+        ],
+    }
 
 
 PANEL = Panel(

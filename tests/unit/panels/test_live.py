@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,10 +12,10 @@ from ipywidgets import Widget
 from traitlets import TraitError
 
 from lens.errors import LensError
-from lens.panels.live import Chart, Chips, Exits, HeatMap, LensTable, Live, Notice, Sentence, Shifts, Strip, TopK
+from lens.panels.live import Chart, Chips, Exits, Facts, HeatMap, LensTable, Live, Notice, Sentence, Shifts, Strip, TopK
 
 WIDGETS = [Sentence, Chips, TopK, LensTable, Notice]
-ALL = [*WIDGETS, Chart, Exits, HeatMap, Shifts, Strip]
+ALL = [*WIDGETS, Chart, Exits, Facts, HeatMap, Shifts, Strip]
 THEMES = {"light": "#ffffff", "dark": "#111315"}  # and the ground of each, where Jupyter gives none
 
 
@@ -93,6 +94,13 @@ def test_what_is_shown_together_travels_together(monkeypatch: pytest.MonkeyPatch
     assert sent == [{"columns", "k", "busy"}]
     with pytest.raises(TraitError):
         widget.show(colums=[])
+
+
+def test_what_is_no_number_in_a_table_is_unknown() -> None:
+    widget = Facts()
+    row = ["id", np.float64(0.5), np.int64(3), [np.float64(1.25), np.nan], float("inf")]
+    widget.fill("Title", [], [row])
+    assert json.dumps(widget.spec["rows"]) == '[["id", 0.5, 3, [1.25, null], null]]'
 
 
 def test_messages_come_by_kind_and_stop_when_undone() -> None:

@@ -95,8 +95,9 @@ def test_tokens_leave_by_the_rule(bench: Explore) -> None:
     table = early_exit(lens.load("demo"), heldout_sentences()[:100])
     drawn = next(line for line in panel.chart.spec["lines"] if line["key"] == "mat")
     assert sorted(drawn["x"]) == pytest.approx(sorted(table.layers.value[1]))
-    assert f"{table.saving()[2].saved:.2f}" in panel.told.value
-    assert "times as long as the full model" in panel.told.value
+    told = [[s.cast, s.saved, s.saved_share, [s.agreement, s.agreement_error]] for s in table.saving()]
+    assert [[row[0], *row[2:]] for row in panel.savings.spec["rows"]] == told
+    assert "times as long as the full model" in panel.savings.spec["note"]
     bench.session.target = 8
     assert "Set the target to the last layer" in panel.exits.spec["note"]
 

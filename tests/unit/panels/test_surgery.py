@@ -169,7 +169,13 @@ def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) ->
     lines = panel.chart.spec["lines"]
     assert [line["title"] for line in lines] == list(found.rows)
     np.testing.assert_allclose(lines[2]["values"], found.of("change").value[2], atol=1e-6)
-    assert "one after the other" in panel.table.value
+    table = {row[0]: row[1:] for row in panel.table.spec["rows"]}
+    at = len(found.columns) - 2
+    assert {name: row[:2] for name, row in table.items()} == {
+        name: [found.cost("applications")[r, at], found.cost("depth")[r, at]] for r, name in enumerate(found.rows)
+    }
+    times = panel.result.of("time").value[:, at]
+    assert [row[2] for row in table.values()] == [[value, None] for value in times]  # one text has no error
     panel.figure.value = "repeat"
     panel.heat._handle_custom_msg({"kind": "pick", "source": 4, "target": 8}, [])
     assert bench.session.plan == "0-3 (4-7)x2 8-11"
