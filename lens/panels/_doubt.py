@@ -21,7 +21,8 @@ def number(value: float, form: str = ".2f", unit: str = " nats") -> str:
 
 def highest(values: Any) -> float | None:
     """The largest of the numbers that are numbers."""
-    finite = np.asarray(values, float)[np.isfinite(values)]
+    known = np.asarray(values, float)  # None becomes NaN
+    finite = known[np.isfinite(known)]
     return float(finite.max()) if finite.size else None
 
 

@@ -7,9 +7,11 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["chromium"]
+__all__ = ["QUIET", "chromium"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = ["--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-sync"]
+QUIET += ["--disable-background-networking", "--disable-component-update"]
 
 
 def chromium() -> str | None:

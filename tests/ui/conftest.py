@@ -9,12 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lens.app._places import explore_notebook
-from tests.ui._browser import chromium
+from tests.ui._browser import QUIET, chromium
 from tests.ui._servers import PATIENCE, serving
 
 OpenPage = Callable[..., Page]
-QUIET = ["--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-sync"]
-QUIET += ["--disable-background-networking", "--disable-component-update"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -166,7 +166,7 @@ def test_typing_is_sent_once_the_hand_rests(still: Page) -> None:
     assert [save["value"] for save in view.saves] == ["The old man"]
 
 
-@pytest.mark.parametrize("end", ["blur", "Control+Enter"])
+@pytest.mark.parametrize("end", ["blur", "Enter", "Control+Enter"])
 def test_typing_is_sent_at_once_when_finished(still: Page, end: str) -> None:
     view = View(still, Sentence())
     still.locator("textarea").press_sequentially("sat")
@@ -176,6 +176,15 @@ def test_typing_is_sent_at_once_when_finished(still: Page, end: str) -> None:
         still.keyboard.press(end)
     still.clock.run_for(1000)
     assert [save["value"] for save in view.saves] == ["sat"]
+
+
+def test_shift_and_enter_begin_a_new_line(page: Page) -> None:
+    View(page, Sentence())
+    box = page.locator("textarea")
+    box.press_sequentially("one")
+    box.press("Shift+Enter")
+    box.press_sequentially("two")
+    assert box.input_value() == "one\ntwo"
 
 
 def test_an_answer_to_an_older_text_does_not_disturb_typing(still: Page) -> None:

@@ -10,10 +10,10 @@ __all__ = ["Shifts"]
 
 
 class Shifts(Picture, asset="shifts"):
-    """Tokens coloured by the change of their loss, each with what is predicted after it.
+    """Tokens, each with what is predicted after it, coloured by the change of the loss of what really comes after it.
 
     `spec` is `{"tokens": [{"label", "change", "prediction", "model", "agrees"}], "title", "note"}`; a `change` is in
-    nats, of the token that it is written on, null where there is none. `"most"`, if it is there, is where colours end.
+    nats, of the token that comes next, null where none does. `"most"`, if it is there, is where colours end.
     """
 
     spec = traitlets.Dict().tag(sync=True)

@@ -16,15 +16,16 @@ class LensTable(Picture, asset="table"):
     """Boundaries × tokens with the top-1 in each cell, coloured by a metric; hover shows the top-k, a click picks.
 
     `spec` says what the numbers are: `{"layers": [0, …], "columns": [{"label", "special", "masked"}], "casts": ["id",
-    "mat"], "k", "vocabulary": [labels], "metrics": [{"key", "title", "unit", "low", "high", "better"}], "target",
-    "title", "note"}`. With C casts, S layers, T columns and M metrics the numbers are little-endian and in C order:
-    `top` int32 (C, S+1, T, k) into the vocabulary (-1 is none), `probabilities` float32 of that shape, `scores`
+    "mat"], "k", "vocabulary": [labels], "metrics": [{"key", "title", "unit", "low", "high", "most", "better"}],
+    "target", "title", "note"}`. With C casts, S layers, T columns and M metrics the numbers are little-endian and in C
+    order: `top` int32 (C, S+1, T, k) into the vocabulary (-1 is none), `probabilities` float32 of that shape, `scores`
     float32 (M, C, S+1, T); row S is the model's own output and NaN marks an absent cell.
 
     `spec["ids"]`, if it is there, are the token ids of the vocabulary, for the numbers that are saved.
     Where columns are not positions 0, 1, …, `spec["positions"]` lists the position of each. A metric's `low` and `high`
-    may be None: then the data's own range is taken. The metric with key "rank" has a logarithmic scale that
-    begins at its `low`, 0 or 1. Sends `{"kind": "pick", "source": s, "position": t}`.
+    may be None: then the data's own range is taken; where `most`, its largest, is beyond `high`, the legend says "≥".
+    The metric with key "rank" has a logarithmic scale that begins at its `low`, 0 or 1.
+    Sends `{"kind": "pick", "source": s, "position": t}`.
     """
 
     _scripts = (*Picture._scripts, "reading.js")

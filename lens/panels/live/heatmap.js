@@ -27,7 +27,8 @@ const number = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-"
 const tick = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 0).replace("-", "−");
 
 function reading(value, error) {
-  return Number.isFinite(error) && Number.isFinite(value) ? `${number(value)} ± ${error.toFixed(3)}` : number(value);
+  if (!Number.isFinite(error) || !Number.isFinite(value)) return number(value);
+  return `${number(value)} ± ${error > 0 && error < 0.0005 ? "<0.001" : error.toFixed(3)}`; // small, but never nothing
 }
 
 /** Layers that get a number beside them: as many as stay legible. */

@@ -87,7 +87,9 @@ function render({ model, el }) {
   });
   life.listen(box, "blur", typing.flush);
   life.listen(box, "keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) typing.flush();
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault(); // done with the sentence; Shift+Enter begins a new line
+    typing.flush();
   });
   life.watch(model, ["value"], receive);
   life.watch(model, ["placeholder", "label", "note"], describe);

@@ -8,7 +8,7 @@ function numbersOf(tokens) {
   return { columns: ["position", "token", ...keys], rows: tokens.map((token, i) => [i, token.label, ...keys.map((key) => token[key])]) };
 }
 
-/** Tokens of a sentence, each with what a plan changes in its loss, and in what is predicted after it. */
+/** Tokens of a sentence, each with what is predicted after it under a plan, and what that changes in the loss. */
 function render({ model, el }) {
   const life = lifetime();
   const root = mount(el, "lens-shifts");
@@ -43,7 +43,7 @@ function render({ model, el }) {
     const style = shade(known && change < 0 ? ramps.mat : ramps.id, known ? Math.abs(change) / most : 0);
     const words = known ? `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(2)}` : "";
     const kept = token.agrees ? "same prediction as the full model" : `predicts ${token.prediction}, the full model ${token.model}`;
-    const said = known ? `loss ${words} nats; then ${kept}` : kept;
+    const said = known ? `${kept}; loss of the next token ${words} nats` : kept;
     const node = make("div", { class: "lens-exit", role: "listitem", title: `${token.label}: ${said}`, "aria-label": `${token.label}: ${said}` });
     node.style.background = known ? style.fill : "transparent";
     node.style.color = known ? style.text : "inherit";

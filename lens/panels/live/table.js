@@ -89,7 +89,7 @@ function metricScale(reading, view, palette) {
     return shades[row === reading.modelRow ? "model" : "layer"](metric.better === "low" ? 1 - share : share);
   };
   const gradient = cssGradient(metric.better === "low" ? [...ramp].reverse() : ramp);
-  return { colour, legend: { from: legendNumber(metric, low), to: legendNumber(metric, high, true), gradient } };
+  return { colour, legend: { from: legendNumber(metric, low), to: (metric.most > high ? "≥\u202f" : "") + legendNumber(metric, high, true), gradient } };
 }
 
 /** id against mat: orange where id does better, blue where mat does. */

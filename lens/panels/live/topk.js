@@ -128,6 +128,7 @@ function render({ model, el }) {
     grid.style.setProperty("--lens-rows", most);
     grid.classList.toggle("lens-columns-facts", columns.some((column) => column.facts?.length));
     take.hide(!listed().length);
+    root.classList.toggle("lens-topk-blank", !listed().length);
     showBusy(root, model.get("busy"));
   }
 

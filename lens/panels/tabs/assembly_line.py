@@ -291,8 +291,8 @@ def columns(found: Compared, position: int, k: int) -> list[dict[str, Any]]:
 
 
 def shifts(found: Compared) -> dict[str, Any]:
-    """Each token with the change of its own loss: what the plan cost in foreseeing it."""
-    change = np.concatenate([[np.nan], found.change[:-1]])
+    """Each token with what is predicted after it, and the change of the loss of what really comes after it."""
+    change = found.change
     tokens: list[dict[str, Any]] = [
         {
             "label": label,
@@ -306,6 +306,8 @@ def shifts(found: Compared) -> dict[str, Any]:
     kept = sum(token["agrees"] for token in tokens)
     mean = "" if np.isnan(found.change).all() else f"Loss {np.nanmean(found.change):+.3f} nats a token on this text; "
     words = f"{mean}{kept} of {len(tokens)} predictions are the full model's. Dashed: another prediction."
+    if mean:
+        words += " The number is the change of the loss of the token that really comes next."
     return {"title": "What the plan changes, token by token", "tokens": tokens, "note": words.replace("-", "−", 1)}
 
 

@@ -11,6 +11,7 @@ from lens.errors import LensError
 from lens.models import Model, embedded
 from lens.numerics import Compared
 from lens.panels._desk import Desk
+from lens.panels._doubt import highest
 from lens.panels._masking import MASK
 from lens.panels._panel import Panel, Seen
 from lens.panels._python import call, opening, program
@@ -264,9 +265,10 @@ def _linked(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Pictures whose metrics begin and end where the others' do, so that one colour means one number."""
     metrics = [each["spec"]["metrics"] for each in pictures]
     for same in zip(*metrics, strict=True):
-        low, high = min(metric["low"] for metric in same), max(metric["high"] for metric in same)
+        low = min(metric["low"] for metric in same)
+        high, most = (highest([metric[end] for metric in same]) for end in ("high", "most"))
         for metric in same:
-            metric |= {"low": low, "high": high}
+            metric |= {"low": low, "high": high, "most": most}
     return pictures
 
 

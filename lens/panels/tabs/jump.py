@@ -105,9 +105,10 @@ def path(answer: Answer, reading: Reading, metric: str, source: int) -> dict[str
     }
     values = (known[metric] if metric in known else getattr(reading, metric))[:, :, place]
     title = MEASURES[metric]
+    where = "After" if answer.model.kind == "causal" else "At"
     return {
         "title": f"{title[0].upper()}{title[1:]}, layer by layer",
-        "note": f"After {reading.tokens[answer.position]!r}. Click a layer to read it.",
+        "note": f"{where} {reading.tokens[answer.position]!r}. Click a layer to read it.",
         "x": {"label": "layer", "values": list(reading.sources)},
         "y": {"label": title, "low": 0, "high": 1 if share else None, "format": "number"},
         "lines": [

@@ -138,8 +138,10 @@ def _plane(reading: Reading, metric: str) -> Any:
 def _metric(reading: Reading, name: str) -> dict[str, Any]:
     title, unit, better = DESCRIBED[name]
     plane = _plane(reading, name)
-    low, high = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else highest(plane))
-    return {"key": name, "title": title, "unit": unit, "low": low, "high": high, "better": better}
+    low, most = (1.0 if name == "rank" else 0.0), (1.0 if name == "probability" else highest(plane))
+    # layer 0 is so far from the end that a scale up to it would leave all others in one colour
+    high = highest(plane[:, 1:]) if name in ("kl", "surprisal") and len(reading.sources) > 1 else most
+    return {"key": name, "title": title, "unit": unit, "low": low, "high": high, "most": most, "better": better}
 
 
 PANEL = Panel(

@@ -210,6 +210,16 @@ def test_two_workbenches_and_a_script_load_at_once() -> None:
     second.close()
 
 
+def test_the_scale_of_kl_ends_where_the_layers_behind_the_first_do(bench: Explore) -> None:
+    """Layer 0 is so far from the end that all others would have one colour."""
+    bench.session.panel = "lens_table"
+    metric = next(each for each in bench.panel("lens_table").spec["metrics"] if each["key"] == "kl")
+    kl = bench.desk.answer.reading.kl
+    assert metric["high"] == pytest.approx(float(kl[:, 1:].max()))
+    assert metric["most"] == pytest.approx(float(kl.max()))
+    assert metric["most"] > 2 * metric["high"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "There is no text yet"), ("   \n", "There is no text yet")],
