@@ -17,6 +17,7 @@ from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
 from lens.models._memory import Free, free_memory, needed, placement
 from lens.models._source import Source, embedded, suggestion
+from lens.models._threads import hold_to_threads
 
 __all__ = ["check_options", "read_config", "read_tokenizer", "read_weights"]
 
@@ -102,7 +103,7 @@ def _precision(dtype: str, place: torch.device, config: Any) -> dict[str, Any]:
 
 def _skeleton(auto: Any, source: Source, config: Any) -> Any:
     """The model without its weights: it costs nothing, and tells what they will need."""
-    with READING, _in_words(source, offline=False), torch.device("meta"):
+    with _reading(source, offline=False), torch.device("meta"):
         return auto.from_config(copy.deepcopy(config), trust_remote_code=False)
 
 
@@ -111,9 +112,15 @@ def _read(source: Source, read: Callable[..., T], **options: Any) -> T:
     offline = source.folder is not None or not _reachable()
     if source.folder is None:
         options["revision"] = source.revision
-    # from_pretrained changes state of the whole process: two at once spoil each other
-    with READING, _in_words(source, offline), _quiet(source.shipped):
+    with _reading(source, offline), _quiet(source.shipped):
         return read(source.location, trust_remote_code=False, local_files_only=offline, **options)
+
+
+@contextmanager
+def _reading(source: Source, offline: bool) -> Iterator[None]:
+    with READING, _in_words(source, offline):
+        hold_to_threads()
+        yield
 
 
 @contextmanager
