@@ -43,17 +43,17 @@ def transformer_lens(hf: torch.nn.Module) -> Lens:
 
 
 def nnsight(hf: torch.nn.Module) -> Lens:
-    from nnsight import NNsight
+    from nnsight import NNsight, save
 
     model = NNsight(hf)
 
     def read(ids: Tensor, maps: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
         with model.trace(ids):
-            streams = [model.transformer.drop.output.save()]
+            streams = save([model.transformer.drop.output])
             for block in model.transformer.h:
                 output = block.output
-                streams.append((output[0] if isinstance(output, tuple) else output).save())
-            own = model.lm_head.output.save()
+                streams.append(output[0] if isinstance(output, tuple) else output)
+            own = save(model.lm_head.output)
         stack = torch.stack([*streams, *mapped(streams, maps)])
         logits = hf.lm_head(hf.transformer.ln_f(stack))
         return logits.unflatten(0, (2, -1))[:, :, 0], own[0]

@@ -57,6 +57,7 @@ class Peer:
         )
         while self._line() != "ready":
             pass
+        self()  # one that cannot read is not begun with
 
     def __call__(self) -> float:
         """Seconds of one reading, as the peer's own clock says."""

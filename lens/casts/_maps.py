@@ -48,7 +48,7 @@ class Maps:
 
     def __init__(self, card: Card, tensors: Mapping[str, Tensor] | None = None, file: Path | None = None) -> None:
         self.card = card
-        # in memory, or one memory map of a file, kept while nothing is copied
+        # in memory, or in a file that is opened for each tensor
         self._sources = [_opened(file, card.fingerprint)] if file else [_in_memory(dict(tensors or {}))]
         self.pairs, self.parts = _held(self._names(), card)
 
@@ -199,7 +199,20 @@ def _opened(path: Path, fingerprint: str) -> Source:
     file: Any = safe_open(path, framework="pt")  # its own types are incomplete
     if (file.metadata() or {}).get("fingerprint") != fingerprint:
         raise MapsError(f"{TENSORS} and {CARD} do not belong together. Fit or download the maps again.")
-    return frozenset(file.keys()), file.get_tensor
+    names = frozenset(file.keys())
+    return names, partial(_one_tensor, path, fingerprint)
+
+
+def _one_tensor(path: Path, fingerprint: str, name: str) -> Tensor:
+    """One tensor of a file that is opened for it: of a file kept open, all that was ever read stays in memory."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("fingerprint") == fingerprint:
+                tensor: Tensor = file.get_tensor(name)
+                return tensor
+    except (OSError, SafetensorError):
+        pass
+    raise MapsError(f"{TENSORS} in {path.parent.name!r} was moved or changed while in use. Load the maps again.")
 
 
 def _require_one_save(tensors: Path, card: bytes) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = ["fingerprint"]
 
 SAMPLES = 1024
+PART = 2**20
 
 
 def fingerprint(hf: Any) -> str:
@@ -29,8 +30,12 @@ def fingerprint(hf: Any) -> str:
 
 def _summary(values: Tensor) -> Tensor:
     """1 + up to 1024 numbers (int64): the sum of the bit patterns and evenly strided ones."""
-    if values.is_floating_point():
-        values = values.to(torch.bfloat16).view(torch.int16)
-    bits = values.reshape(-1)
-    strided = bits[:: max(1, -(-bits.numel() // SAMPLES))]
-    return torch.cat([bits.sum(dtype=torch.int64)[None], strided.to(torch.int64)])
+    flat = values.reshape(-1)
+    strided = _bits(flat[:: max(1, -(-flat.numel() // SAMPLES))])
+    # a part at a time, as torch makes int64 of all that it sums
+    total = torch.stack([_bits(part).sum(dtype=torch.int64) for part in torch.split(flat, PART)]).sum()
+    return torch.cat([total[None], strided.to(torch.int64)])
+
+
+def _bits(values: Tensor) -> Tensor:
+    return values.to(torch.bfloat16).view(torch.int16) if values.is_floating_point() else values

@@ -244,8 +244,8 @@ def test_a_map_that_holds_no_numbers_is_named() -> None:
         Maps(CARD, {"mat.0.3.matrix": spoilt}).tensors("mat", 0, 3)
 
 
-def test_opening_many_maps_reads_none(tmp_path: Path) -> None:
-    """1,176 maps of width 256 take 300 MB; opening them leaves the process where it was."""
+def test_many_maps_used_one_at_a_time_are_not_kept(tmp_path: Path) -> None:
+    """1,176 maps of width 256 take 300 MB; using them one after another leaves the process where it was."""
     card = replace(CARD, n_blocks=48, width=256)
     one = torch.eye(256)
     pairs = [(source, target) for source in range(48) for target in range(source + 1, 49)]
@@ -255,8 +255,16 @@ def test_opening_many_maps_reads_none(tmp_path: Path) -> None:
     before = psutil.Process().memory_info().rss
     opened = Maps.load(tmp_path)
     assert len(opened.pairs["mat"]) == 1176
-    assert torch.equal(opened.tensors("mat", 3, 40)["matrix"], one)
+    for pair in pairs:
+        assert torch.equal(opened.tensors("mat", *pair)["matrix"], one)
     assert psutil.Process().memory_info().rss - before < 20 * 2**20
+
+
+def test_maps_that_went_away_are_named(maps: Maps, tmp_path: Path) -> None:
+    opened = Maps.load(maps.save(tmp_path / "mine"))
+    (tmp_path / "mine" / "maps.safetensors").unlink()
+    with pytest.raises(MapsError, match=r"maps\.safetensors in 'mine' was moved or changed while in use"):
+        opened.tensors("mat", 0, 3)
 
 
 def test_the_page_says_what_the_maps_are(tmp_path: Path) -> None:
