@@ -65,7 +65,7 @@ def _guard_tying() -> None:
             )
         time.sleep(0.01)
     if not hasattr(tie, "__wrapped__"):
-        PreTrainedModel.tie_weights = _unless_untied(tie)
+        PreTrainedModel.tie_weights = _unless_untied(tie)  # type: ignore[method-assign]  # for the whole process
 
 
 def _unless_untied(tie: Callable[..., Any]) -> Callable[..., Any]:
