@@ -373,6 +373,20 @@ def test_the_menu_follows_the_keyboard(page: Page) -> None:
     expect(view.root.get_by_role("status")).to_have_text("Saved lens-curves-demo.csv")
 
 
+def test_the_menu_stays_with_its_button_while_the_page_scrolls(page: Page) -> None:
+    view = shown(page, chart())
+    page.locator("main").evaluate("node => { node.style.padding = '200px 0 2000px'; }")
+    button = view.root.get_by_role("button", name="Save this figure")
+    button.click()
+    menu = view.root.get_by_role("menu")
+    apart = menu.bounding_box()["y"] - button.bounding_box()["y"]  # type: ignore[index]
+    page.evaluate("scrollBy(0, 120)")
+    page.wait_for_function("scrollY === 120")
+    page.wait_for_timeout(50)
+    expect(menu).to_be_visible()
+    assert menu.bounding_box()["y"] - button.bounding_box()["y"] == pytest.approx(apart)  # type: ignore[index]
+
+
 def test_there_is_nothing_to_save_of_an_empty_picture(page: Page) -> None:
     View(page, Chart(spec={"title": "Curves", "note": "Nothing yet."}))
     expect(page.locator(".lens-take")).to_be_hidden()

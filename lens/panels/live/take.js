@@ -240,7 +240,8 @@ function takeAway(life, model, root, about) {
   life.listen(document, "pointerdown", (event) => {
     if (!node.contains(event.target)) toggle(false, false);
   });
-  for (const type of ["scroll", "resize"]) life.listen(window, type, () => toggle(false, false), { capture: true, passive: true });
+  const follow = () => isOpen() && placeUnder(menu, button.getBoundingClientRect()); // JupyterLab scrolls to what is clicked
+  for (const type of ["scroll", "resize"]) life.listen(window, type, follow, { capture: true, passive: true });
   /** For tests and the curious. */
   root.lensTake = () => makings(model, root, about);
   return { node, hide: (nothing) => (node.hidden = nothing) };
