@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
@@ -78,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20, help="for which each visitor types and drags")
     parser.add_argument("--starts", type=int, default=5, help="visits one after the other, each timed")
     parser.add_argument("--sized", action="store_true", help="a model of the size of gpt2 instead of demo")
+    parser.add_argument("--memory", action="store_true", help="measure memory only, without browsers")
     parser.add_argument("--ways", nargs="+", default=["forked", "warm", "alone", "empty"])
     return parser.parse_args()
 
@@ -115,12 +117,39 @@ async def measured(way: str, model: str, answers: Any, chosen: argparse.Namespac
     options += ["--no-fork"] if way == "alone" else []
     notebook = write_notebook(folder / "empty.ipynb", EMPTY) if way == "empty" else explore_notebook()
     with serving("app", notebook, folder, *options) as address:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
-            await _one_by_one(way, browser, address, answers, chosen.starts)
-            if way in ("forked", "alone"):
-                await _at_once(browser, address, answers, chosen)
-            await browser.close()
+        if chosen.memory:
+            await _without_browsers(address, chosen.visitors)
+        else:
+            await _with_browsers(way, address, answers, chosen)
+
+
+async def _with_browsers(way: str, address: str, answers: Any, chosen: argparse.Namespace) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        await _one_by_one(way, browser, address, answers, chosen.starts)
+        if way in ("forked", "alone"):
+            await _at_once(browser, address, answers, chosen)
+        await browser.close()
+
+
+async def _without_browsers(address: str, visitors: int) -> None:
+    """Memory alone, for machines too small for the browsers: pages are asked for, and their sessions answer."""
+    before = memory()
+    asked = [asyncio.to_thread(_fetch, address) for _ in range(visitors)]
+    begin = time.monotonic()
+    await asyncio.gather(*asked)
+    print(f"{visitors} pages asked for at once are whole after {time.monotonic() - begin:.1f} s")
+    await asyncio.sleep(10)  # the sessions read their sentence
+    print(
+        f"PSS: {before / 2**20:.0f} MB without visitors, {(memory() - before) / 2**20 / visitors:.0f} MB each more "
+        f"({memory.kernels()} kernels)",
+        flush=True,
+    )
+
+
+def _fetch(address: str) -> int:
+    with urllib.request.urlopen(address, timeout=300) as answer:  # noqa: S310 - our own address
+        return len(answer.read())
 
 
 async def _one_by_one(way: str, browser: Browser, address: str, answers: Any, times: int) -> None:

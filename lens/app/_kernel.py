@@ -25,6 +25,7 @@ __all__ = ["ARGUMENTS", "READY", "WARM", "launch"]
 WARM = "--warm"  # followed by the number of the socket to its server
 ARGUMENTS = (
     "--HistoryManager.enabled=False",  # visitors run nothing that is worth a file
+    "--IPKernelApp.extra_extensions=ipywidgets",  # which else hears of a page's widgets only if a kernel imports it
     "--IPKernelApp.capture_fd_output=False",  # what is meant for the host's terminal stays out of the visitor's page
 )
 READY = b"+"

@@ -113,6 +113,11 @@ def test_a_fork_has_the_model_in_memory_and_reads_as_any_process(start: Start) -
     assert float(kernel.says(code)) == pytest.approx(here["value"], rel=1e-6)
 
 
+def test_a_fork_hears_of_a_pages_widgets_at_once(start: Start) -> None:
+    """Without that target a page asks for its widgets one by one, which takes seconds, or for ever."""
+    assert start().says("import comm; print('jupyter.widget.control' in comm.get_comm_manager().targets)") == "True"
+
+
 def test_a_fork_has_its_own_threads_chance_and_folder(start: Start) -> None:
     code = """
 import os, random, uuid, numpy, torch
