@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._read import labels_of
 from lens.casts import Maps
 from lens.errors import LensError
@@ -17,6 +18,7 @@ from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 __all__ = ["compare_plan", "compare_recording"]
 
 
+@memory_in_words
 def compare_plan(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, k: int = 10) -> Compared:
     """Run `text` under `plan` and as it is; see `Compared` for what is told of the two.
 
@@ -27,6 +29,7 @@ def compare_plan(model: Model, text: str, plan: str | Plan, *, maps: Maps | None
     return compare_recording(model.record(tokens), tokens, plan, maps=maps, k=k)
 
 
+@memory_in_words
 def compare_recording(
     recording: Recording, tokens: Tokens, plan: str | Plan, *, maps: Maps | None = None, k: int = 10
 ) -> Compared:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._texts import Positions, Progress, Report, checked_texts
 from lens.analyses._vectors import Vectors, gathered
 from lens.casts import Maps, cast_named
@@ -18,6 +19,7 @@ from lens.numerics import Composition, Estimate, Pair, Residuals, jackknife
 __all__ = ["composition"]
 
 
+@memory_in_words
 def composition(
     model: Model,
     texts: Sequence[str],

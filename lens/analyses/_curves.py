@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._tally import Binned, Finals, Tally, checked_casts, checked_ks, chunks, final_plan, tally
 from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, stepwise
 from lens.casts import Maps
@@ -25,6 +26,7 @@ By = Literal["position", "frequency"]
 QUARTERS = (0.25, 0.5, 0.75)
 
 
+@memory_in_words
 def curves(
     model: Model,
     texts: Sequence[str],

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._tally import checked_casts, chunks
 from lens.analyses._texts import Batch, Positions, Progress, Report, batches, checked_texts, stepwise
 from lens.casts import Maps
@@ -44,6 +45,7 @@ def exit_layers(confidence: NDArray[np.floating], threshold: NDArray[np.floating
     return np.asarray(enough.argmax(1), np.int64)
 
 
+@memory_in_words
 def early_exit(
     model: Model,
     texts: Sequence[str],
@@ -170,6 +172,7 @@ def _checked_lambdas(lambdas: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(float(lam) for lam in numbers))
 
 
+@memory_in_words
 def exit_times(
     model: Model,
     texts: Sequence[str],

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens._version import __version__
 from lens.analyses._budget import Budget, budget
 from lens.analyses._checkpoint import Checkpoint
@@ -64,6 +65,7 @@ class _Request:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+@memory_in_words
 def fit(
     model: Model,
     texts: Sequence[str],

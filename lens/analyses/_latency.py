@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from lens._memory import memory_in_words
 from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution import alike, execute, prepared
@@ -18,6 +19,7 @@ from lens.plans import Parallel, Plan
 __all__ = ["latency"]
 
 
+@memory_in_words
 def latency(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, rounds: int = 20) -> Latency:
     """How long `plan` takes on `text` beside the full model: parallel blocks in turn, and batched where they can be.
 

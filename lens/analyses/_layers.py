@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._sweep import judging
 from lens.analyses._texts import Batch, Progress, Report, checked_texts, stepwise
 from lens.models import Model, Recording
@@ -20,6 +21,7 @@ from lens.numerics import COSINES, Estimate, LayerStats, Massive, ratio
 __all__ = ["layers"]
 
 
+@memory_in_words
 def layers(
     model: Model,
     texts: Sequence[str],

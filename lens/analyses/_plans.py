@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._tally import checked_casts, checked_ks, final_plan, tally
 from lens.analyses._texts import Batch, Positions, Report
 from lens.casts import Maps
@@ -21,6 +22,7 @@ __all__ = ["alternation", "submodules"]
 LEAST = 1e-6  # what an r² of zero or less counts as in a product
 
 
+@memory_in_words
 def submodules(
     model: Model,
     texts: Sequence[str],
@@ -54,6 +56,7 @@ def submodules(
     return _compared(model, texts, maps, plans, ks, positions, seed, corpus, progress, "linear parts")
 
 
+@memory_in_words
 def alternation(
     model: Model,
     texts: Sequence[str],

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.analyses._texts import Positions, Progress, Report, checked_texts
 from lens.analyses._vectors import Vectors, gathered
 from lens.casts import Maps, cast_named
@@ -23,6 +24,7 @@ Predict: TypeAlias = Callable[[str, Pair, Tensor], Tensor]  # (label, pair, sour
 Scores: TypeAlias = dict[str, dict[str, dict[str, list[float | None]]]]
 
 
+@memory_in_words
 def r2(
     model: Model,
     texts: Sequence[str],

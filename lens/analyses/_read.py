@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.execution import apply_cast, execute, maps_for
@@ -25,6 +26,7 @@ MAX_K = 100  # more rows than a person reads
 CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
 
 
+@memory_in_words
 def read(
     model: Model,
     text: str,
@@ -55,6 +57,7 @@ def read(
     return read_recording(model.record(tokens), tokens, casts=casts, target=target, k=k, position=position, maps=maps)
 
 
+@memory_in_words
 def read_recording(
     recording: Recording,
     tokens: Tokens,

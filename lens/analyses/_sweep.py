@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lens._limits import DEFAULTS, higher, limit
+from lens._memory import memory_in_words
 from lens.analyses._curves import by_position
 from lens.analyses._tally import chunk
 from lens.analyses._texts import BATCH, Batch, Positions, Progress, Report, batches, checked_texts, stepwise
@@ -31,6 +32,7 @@ Row = str | Plan | Sequence[str | Plan]
 Plans = Mapping[str, Row] | Sequence[str | Plan]
 
 
+@memory_in_words
 def sweep(
     model: Model,
     texts: Sequence[str],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lens._memory import memory_in_words
 from lens.analyses._curves import cast_tally
 from lens.analyses._fit import fit, split
 from lens.analyses._tally import Tally, final_plan
@@ -20,6 +21,7 @@ __all__ = ["transfer"]
 KS = (1, 5, 10)
 
 
+@memory_in_words
 def transfer(
     model: Model,
     corpora: Mapping[str, Sequence[str]],

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lens._limits import DEFAULTS, higher, limit
+from lens._memory import memory_in_words
 from lens.casts import Maps
 from lens.errors import LensError, TextError
 from lens.execution._planned import as_model
@@ -23,6 +24,7 @@ __all__ = ["MAX_NEW_TOKENS", "generate", "generation"]
 MAX_NEW_TOKENS = DEFAULTS["new_tokens"]
 
 
+@memory_in_words
 def generate(
     model: Model,
     text: str,

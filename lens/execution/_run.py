@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from lens._memory import memory_in_words
 from lens.casts import Maps, cast_named
 from lens.execution._interpreter import execute
 from lens.execution._maps import maps_for
@@ -15,6 +16,7 @@ from lens.plans import Blocks, Jump, Plan, Stage
 __all__ = ["prepared", "run"]
 
 
+@memory_in_words
 def run(
     model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, batched: bool | Literal["auto"] = False
 ) -> Run:

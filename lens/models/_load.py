@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -12,10 +13,14 @@ from typing import Any, TypeVar
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedConfig
 
+from lens._limits import allowed_models
+from lens._memory import memory_in_words, ran_out
 from lens.errors import LensError, ModelError
 from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
+from lens.models._hub import damaged, impatient, trouble
 from lens.models._memory import Free, free_memory, needed, placement
+from lens.models._panics import tokenizer_in_words
 from lens.models._source import Source, embedded, suggestion
 from lens.models._threads import hold_to_threads
 
@@ -40,9 +45,11 @@ def read_config(source: Source) -> Any:
 
 def read_tokenizer(source: Source) -> Any:
     """The Hugging Face tokenizer of a source."""
-    return _read(source, AutoTokenizer.from_pretrained)
+    with tokenizer_in_words(source.name):
+        return _read(source, AutoTokenizer.from_pretrained)
 
 
+@memory_in_words
 def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: str, *, free: Free = free_memory) -> Any:
     """The model, on its device, in eval mode and frozen; raises ModelError if it cannot be had or cannot fit."""
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
@@ -52,7 +59,8 @@ def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: st
     where = placement(source.name, needed(skeleton, dtype if dtype in QUANTISED else precision["dtype"]), place, free)
     if dtype in QUANTISED:
         where = where or {"device_map": {"": place}}
-    hf, report = _read(source, auto.from_pretrained, config=config, output_loading_info=True, **precision, **where)
+    options = precision | where | _without_pickles(source, config)
+    hf, report = _read(source, auto.from_pretrained, config=config, output_loading_info=True, **options)
     if report["missing_keys"]:
         raise ModelError(
             f"{source.name} comes without {_some(report['missing_keys'])}, so that it predicts no tokens. "
@@ -101,6 +109,23 @@ def _precision(dtype: str, place: torch.device, config: Any) -> dict[str, Any]:
     return {"dtype": DTYPES[dtype]}
 
 
+def _without_pickles(source: Source, config: Any) -> dict[str, Any]:
+    """Where visitors come, weights are read that need no program to be unpacked."""
+    if allowed_models() is None:
+        return {}
+    if str(getattr(config, "transformers_weights", "")).endswith(".bin"):
+        raise ModelError(_pickled(source))
+    return {"use_safetensors": True}
+
+
+def _pickled(source: Source) -> str:
+    return (
+        f"{source.name!r} has no weights as safetensors, and those of PyTorch's own format are not read where "
+        "LENS_MODELS is set. Convert them once, where it is not: model = lens.load(name), "
+        "model.hf.save_pretrained(folder), model.tokenizer.save_pretrained(folder); then offer the folder."
+    )
+
+
 def _skeleton(auto: Any, source: Source, config: Any) -> Any:
     """The model without its weights: it costs nothing, and tells what they will need."""
     with _reading(source, offline=False), torch.device("meta"):
@@ -112,8 +137,14 @@ def _read(source: Source, read: Callable[..., T], **options: Any) -> T:
     offline = source.folder is not None or not _reachable()
     if source.folder is None:
         options["revision"] = source.revision
-    with _reading(source, offline), _quiet(source.shipped):
-        return read(source.location, trust_remote_code=False, local_files_only=offline, **options)
+    options |= {"trust_remote_code": False, "local_files_only": offline}
+    with _reading(source, offline), _quiet(source.shipped), impatient():
+        try:
+            return read(source.location, **options)
+        except Exception as error:
+            if offline or not damaged(error):
+                raise
+        return read(source.location, force_download=True, **options)
 
 
 @contextmanager
@@ -130,6 +161,8 @@ def _in_words(source: Source, offline: bool) -> Iterator[None]:
     except LensError:
         raise
     except Exception as error:  # whatever transformers raises, a person is to read it
+        if ran_out(error):
+            raise
         raise ModelError(_explained(source, offline, error)) from error
 
 
@@ -143,6 +176,10 @@ def _explained(source: Source, offline: bool, error: Exception) -> str:
             f"{source.name!r} is not on this machine, and the Hugging Face hub can't be reached. Without a connection "
             f"there are: {there}; models downloaded before; any local folder.{suggestion(source.name)}"
         )
+    if allowed_models() is not None and re.search(r"no file named|does not appear to have a file named", said):
+        return _pickled(source)
+    if source.folder is None and (what := trouble(error)):
+        return f"{source.name!r} could not be fetched: {what}. Nothing half-fetched is used: try again later."
     return f"{source.name!r} could not be read: {said}{suggestion(source.name) if source.folder is None else ''}"
 
 

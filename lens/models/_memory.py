@@ -37,10 +37,20 @@ def _bytes_each(parameter: Any, dtype: torch.dtype | str) -> float:
 
 
 def free_memory(place: torch.device) -> int:
-    """Bytes free on a device; on the CPU also within what the container or batch system allows."""
+    """Bytes free on a device; on the CPU also within what a container, batch system or `ulimit -v` allows."""
     if place.type == "cuda":
         return int(torch.cuda.mem_get_info(place)[0])
-    return min(int(psutil.virtual_memory().available), cgroup_free(Path("/")))
+    return min(int(psutil.virtual_memory().available), cgroup_free(Path("/")), _within_ulimit())
+
+
+def _within_ulimit() -> int:
+    """Bytes that `ulimit -v` leaves this process, as some clusters set it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return UNLIMITED
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return UNLIMITED if allowed == resource.RLIM_INFINITY else max(0, allowed - int(psutil.Process().memory_info().vms))
 
 
 def cgroup_free(root: Path) -> int:

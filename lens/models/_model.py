@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from lens._memory import memory_in_words
 from lens.errors import ModelError
 from lens.models._anatomy import Anatomy
 from lens.models._batch import batch
@@ -24,6 +25,7 @@ from lens.models._kind import kind_of
 from lens.models._labels import labeller
 from lens.models._load import check_options, read_config, read_tokenizer, read_weights
 from lens.models._once import Once
+from lens.models._panics import tokenizer_in_words
 from lens.models._parts import Span, spans_of
 from lens.models._proof import prove_part
 from lens.models._recording import Recording, passages, run, run_without_head
@@ -186,13 +188,16 @@ class Model:
 
     def label(self, token_id: int) -> str:
         """How a token is shown: spaces, line breaks, bytes and controls as something to be seen."""
-        return self._label()(int(token_id))
+        with tokenizer_in_words(self.name):
+            return self._label()(int(token_id))
 
     def encode(self, text: str, *, limit: int | None = None) -> Tokens:
         """The tokens of a text, cut to the context and to `limit`; raises TextError for a text without any."""
         bounds = [bound for bound in (self.context, limit) if bound is not None]
-        return tokenize(self.tokenizer, text, self.label, self.mask_token, min(bounds, default=None))
+        with tokenizer_in_words(self.name):
+            return tokenize(self.tokenizer, text, self.label, self.mask_token, min(bounds, default=None))
 
+    @memory_in_words
     def record(
         self,
         tokens: Tokens | Sequence[Tokens],

@@ -23,6 +23,7 @@ __all__ = ["hold_to_threads"]
 PATIENCE = 10.0  # seconds that a build begun before the mend may take; it is over in milliseconds
 HERE = threading.local()
 BUILDING = threading.RLock()
+Base: Any = PreTrainedModel  # whose method is replaced, which types do not allow
 
 
 def hold_to_threads() -> None:
@@ -57,7 +58,7 @@ def _one_at_a_time(changed: Callable[..., Any]) -> Callable[..., Any]:
 
 def _guard_tying() -> None:
     end = time.monotonic() + PATIENCE
-    while (tie := PreTrainedModel.tie_weights).__name__ != "tie_weights":  # a build that began before the mend
+    while (tie := Base.tie_weights).__name__ != "tie_weights":  # a build that began before the mend
         if time.monotonic() > end:
             raise ModelError(
                 "transformers ties no weights any more: two models were loaded in two threads at once before lens was "
@@ -65,7 +66,7 @@ def _guard_tying() -> None:
             )
         time.sleep(0.01)
     if not hasattr(tie, "__wrapped__"):
-        PreTrainedModel.tie_weights = _unless_untied(tie)  # type: ignore[method-assign]  # for the whole process
+        Base.tie_weights = _unless_untied(tie)
 
 
 def _unless_untied(tie: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import traitlets
 from traitlets import HasTraits
 
+from lens._memory import ran_out, said_of
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
 from lens.casts import Maps, casts, store_folder
 from lens.engine import Engine, LocalEngine
@@ -273,6 +274,8 @@ def _advice(answer: Answer) -> Problem | None:
 def _in_words(error: Exception) -> Problem:
     if isinstance(error, LensError):
         return Problem(str(error), "info" if isinstance(error, TextError) else "error")
+    if ran_out(error):
+        return Problem(said_of(error))
     logging.getLogger("lens").error("Work for a panel failed", exc_info=error)
     return Problem(
         f"Something went wrong inside lens ({type(error).__name__}). "

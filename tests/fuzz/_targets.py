@@ -7,16 +7,22 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 from zipfile import ZipFile
 
 import torch
 from safetensors.torch import save
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from lens.casts import Card, Maps, cast_named
 from lens.casts.imports import convert
+from lens.models import load
 from lens.models._config import check_raw
 from lens.models._source import resolve
 from lens.panels._link import from_link
@@ -126,6 +132,30 @@ def _name(data: bytes) -> None:
     resolve(data.decode("utf-8", "surrogateescape"))
 
 
+def _tokenizer(data: bytes, file: str = "tokenizer.json") -> None:
+    model = load(_changed(file, data), device="cpu")
+    tokens = model.encode("The old man — naïve 👩‍🚀")
+    assert len(tokens.labels) == len(tokens.ids)
+    assert all(tokens.labels)
+
+
+def _model(data: bytes, file: str = "config.json") -> None:
+    model = load(_changed(file, data), device="cpu")
+    recording = model.record(model.encode("old"))
+    assert recording.logits is not None
+    assert recording.logits.shape[-1] >= 1
+
+
+def _changed(file: str, data: bytes) -> Path:
+    """A whole folder of a model, but for one file."""
+    if file not in _folders:
+        _folders[file] = Path(mkdtemp(prefix="lens-fuzz-"))
+        for name, content in MODEL_FILES.items():
+            (_folders[file] / name).write_bytes(content)
+    (_folders[file] / file).write_bytes(data)
+    return _folders[file]
+
+
 def _saved(thing: Any, **options: Any) -> bytes:
     file = io.BytesIO()
     torch.save(thing, file, **options)
@@ -137,6 +167,19 @@ def _entries(archive: bytes) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
+def _model_files() -> dict[str, bytes]:
+    """GPT-2 of one block, and a tokenizer that spells."""
+    spelling = Tokenizer(BPE(vocab={sign: at for at, sign in enumerate(ByteLevel.alphabet())}, merges=[]))
+    spelling.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    sizes = {"n_layer": 1, "n_embd": 4, "n_head": 2, "n_positions": 64, "vocab_size": 256}
+    torch.manual_seed(0)
+    with TemporaryDirectory() as folder:
+        GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).save_pretrained(folder)
+        PreTrainedTokenizerFast(tokenizer_object=spelling, eos_token="!").save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+MODEL_FILES = _model_files()
 _STATE = torch.nn.ModuleList([torch.nn.Linear(4, 4) for _ in range(3)]).state_dict()
 _MAPS = {"mat.0.3.matrix": torch.eye(4), "affine.1.3.matrix": torch.eye(4), "affine.1.3.bias": torch.ones(4)} | {
     "lowrank.0.2.down": torch.ones(2, 4),
@@ -154,6 +197,7 @@ _STEPS += [
     b"ccollections\nOrderedDict\n",
 ]
 _DTYPES = [b"F16", b"F8_E4M3", b"BOOL", b"I64", b"C64", b"[4,4]", b"[0,4]", b"F4"]
+_TOKENIZER = b'"BPE" "WordPiece" "Unigram" "WordLevel" "Metaspace" "Precompiled" "Split" "Regex" "(a*)*b"'.split()
 _KINDS = b'"kind" "blocks" "group" "parallel" "times" "stages" "scale" "jump" "cast"'.split()
 
 TARGETS: dict[str, Target] = {
@@ -174,6 +218,16 @@ TARGETS: dict[str, Target] = {
     ),
     "tuned-lens-state": Target(_state, (_entries(_saved(_STATE))["archive/data.pkl"],), _STEPS),
     "config": Target(_config, (b'{"n_layer": 12, "vocab_size": 4096, "rope_scaling": {"factor": 2.0}}',), _JSON),
+    "tokenizer": Target(_tokenizer, (MODEL_FILES["tokenizer.json"],), [*_JSON, *_TOKENIZER]),
+    "tokenizer-config": Target(
+        partial(_tokenizer, file="tokenizer_config.json"),
+        (MODEL_FILES["tokenizer_config.json"],),
+        [*_JSON, *_TOKENIZER],
+    ),
+    "model-config": Target(_model, (MODEL_FILES["config.json"],), [*_JSON, b'"bert"', b'"llama"', b'"float16"']),
+    "model-weights": Target(
+        partial(_model, file="model.safetensors"), (MODEL_FILES["model.safetensors"],), [*_JSON, *_DTYPES]
+    ),
     "name": Target(
         _name, (b"demo", b"owner/name", b"./folder/model", b"~/x"), [b"/", b"..", b"~", b"\0", b"@", b"\xff"]
     ),

@@ -8,20 +8,21 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
-__all__ = ["hub"]
+__all__ = ["Hub", "hub"]
 
 TOKEN = "hf_right"
 COMMIT = "c" * 40
 
 
-class _Hub(BaseHTTPRequestHandler):
+class Hub(BaseHTTPRequestHandler):
     """Creates repositories, takes commits, gives files; wants a token for what changes anything."""
 
     repos: dict[str, dict[str, bytes]]
     broken: bool
+    closing: Event
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
@@ -98,14 +99,17 @@ def _tree(files: dict[str, bytes]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def hub(*, broken: bool = False) -> Iterator[tuple[str, dict[str, dict[str, bytes]]]]:
+def hub(
+    kind: type[Hub] = Hub, *, broken: bool = False, **state: Any
+) -> Iterator[tuple[str, dict[str, dict[str, bytes]]]]:
     """Its address, and what it holds: repository → file → content. A broken one drops every connection."""
     repos: dict[str, dict[str, bytes]] = {}
-    handler = type("Hub", (_Hub,), {"repos": repos, "broken": broken})
+    handler = type("Served", (kind,), {"repos": repos, "broken": broken, "closing": Event(), **state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", repos
+    handler.closing.set()
     server.shutdown()
     server.server_close()
     thread.join()

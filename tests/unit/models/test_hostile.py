@@ -96,6 +96,21 @@ def test_weights_that_are_a_program_are_not_run(folder: Path, tmp_path: Path) ->
     assert ran.exists()
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_visitors_get_no_pickled_weights_and_the_host_is_told_how_to_convert(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save(dict(lens.models.load(folder).config.to_dict()), folder / "pytorch_model.bin")
+    if hidden:
+        (folder / "pytorch_model.bin").rename(folder / "adapter_model.bin")
+        changed(folder, transformers_weights="adapter_model.bin")
+    monkeypatch.setenv("LENS_MODELS", str(folder))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
+    with pytest.raises(ModelError, match=r"no weights as safetensors.*Convert them once.*save_pretrained\(folder\)"):
+        lens.models.load(folder, device="cpu").hf  # noqa: B018
+
+
 @pytest.mark.parametrize("file", ["tokenizer_config.json", "config.json"])
 def test_program_code_in_a_folder_is_not_run(folder: Path, tmp_path: Path, file: str) -> None:
     ran = tmp_path / "ran"

@@ -1,0 +1,73 @@
+"""Memory runs out for real, under `ulimit -v`: words, and the same session answers the smaller request."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SESSION = """
+import json, resource, tempfile
+import psutil, torch
+import lens
+from lens.errors import LensError
+from lens.models import load
+
+torch.set_num_threads(1)
+WORDS = "the old man sat by the fire and looked at the sea " * 60
+model = lens.load("demo", device="cpu")
+long, short = " ".join(WORDS.split()[:240]), "The old man sat."
+lens.read(model, short)
+
+def fit(texts, width):
+    return lens.fit(model, texts, pairs="all", positions="all", memory=width, holdout=[short])
+
+WORK = {
+    "load": (lambda: load("demo", device="cpu").hf, lambda: lens.read(model, short)),
+    "read": (lambda: lens.read(model, long), lambda: lens.read(model, short)),
+    "fit": (lambda: fit([long] * 8, 2**34), lambda: fit([short] * 4, 2**34)),
+    "sweep": (
+        lambda: lens.sweep(model, [long] * 8, ["0 1", "0 2"]),
+        lambda: lens.sweep(model, [short, short], ["0 1"]),
+    ),
+}
+
+def within(room, work):
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
+    try:
+        work()
+        return "done"
+    except LensError as error:
+        return f"LensError: {error}"
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+for name, (large, small) in WORK.items():
+    print("told", json.dumps([name, within(1 << 20, large), within(1 << 30, small)]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", SESSION], env=os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {name: rest for name, *rest in (json.loads(x[5:]) for x in done.stdout.splitlines() if x[:5] == "told ")}
+
+
+@pytest.mark.parametrize("work", ["load", "read", "fit", "sweep"])
+def test_memory_that_runs_out_is_said_and_the_session_goes_on(told: dict[str, Any], work: str) -> None:
+    large, small = told[work]
+    assert large.startswith("LensError: ")
+    assert "emory" in large
+    assert "smaller" in large
+    assert small == "done"
