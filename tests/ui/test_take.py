@@ -342,7 +342,9 @@ HOVERS: dict[str, Callable[[Page], bool]] = {
     "HeatMap": lambda page: "layer 1 → 1" in pointed(page, "canvas", ".lens-readout"),
     "TopK": lambda page: "probability 0.4213" in (page.locator(".lens-row").first.get_attribute("title") or ""),
     "LensTable": lambda page: "position" in pointed(page, "canvas", ".lens-tooltip"),
-    "Shifts": lambda page: "loss −0.25 nats" in (page.locator(".lens-exit").first.get_attribute("title") or ""),
+    "Shifts": lambda page: (
+        "loss of the next token −0.25 nats" in (page.locator(".lens-exit").first.get_attribute("title") or "")
+    ),
     "Facts": lambda page: "33.3 ± 1.2\u202f%" in page.get_by_role("table", name="What is saved").inner_text(),
     "Strip": lambda page: (
         page.get_by_title("block 11 does not run").is_visible() and not page.get_by_role("option").count()
