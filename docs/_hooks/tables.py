@@ -17,12 +17,13 @@ import messages
 from markdown.extensions.toc import slugify
 from traitlets import Enum, Float, Int
 
+from lens._limits import DEFAULTS
 from lens.app.cli import _parser
 from lens.casts import casts
 from lens.models._family import families
 from lens.panels import panels
 from lens.panels._link import FIELDS
-from lens.panels._session import LONGEST, Session
+from lens.panels._session import MODEL, Session
 from lens.plans import recipes
 
 __all__ = ["TABLES"]
@@ -157,7 +158,8 @@ def _allowed(name: str, trait: Any) -> str:
         return ", ".join(f"`{key}`" for key in panels())
     if name == "cast":
         return ", ".join(f"`{key}`" for key in [*casts(), "difference"])
-    return f"text of at most {LONGEST[name.removeprefix('other_')]:,} characters"
+    most = {"text": DEFAULTS["text"], "plan": DEFAULTS["plan"], "model": MODEL}[name.removeprefix("other_")]
+    return f"text of at most {most:,} characters"
 
 
 def _begins(trait: Any) -> str:
