@@ -28,6 +28,7 @@ __all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep"]
 
 MAX_PLANS = DEFAULTS["plans"]
 MEMORY = 256 * 2**20  # bytes of streams alive at once
+WATCHED = 256  # tokens of a batch while somebody waits for what is known so far
 Row = str | Plan | Sequence[str | Plan]
 Plans = Mapping[str, Row] | Sequence[str | Plan]
 
@@ -54,8 +55,8 @@ def sweep(
     and what plans begin with alike runs once, on batches small enough that the streams at forks fit into `memory`
     bytes. Every token counts ("all"), for a masked model one masked word a sentence ("one"). `by="position"` breaks
     the means down. With `timed`, each row is also timed on so many sentences, one by one, beside the full model.
-    `stream` is called with what is known after each batch; what it raises ends the sweep. Raises PlanError, MapsError,
-    TextError, LensError.
+    `stream` is called with what is known after each batch, which is then small; what it raises ends the sweep. Raises
+    PlanError, MapsError, TextError, LensError.
     """
     texts = checked_texts(texts)
     if by not in (None, "position"):
@@ -67,7 +68,7 @@ def sweep(
     root = trie(asked)
     sums = _Sums.empty(len(texts), len(asked), len(bins))
     start = Progress("sweep", 0, len(texts), 0, 0.0)
-    most = _tokens(model, root, memory)
+    most = min(_tokens(model, root, memory), WATCHED if stream else BATCH)
     times = Estimate(np.full(len(rows), np.nan), np.full(len(rows), np.nan))
     for batch in stepwise(model, texts, positions, seed, progress, start, most=most):
         recording = model.record(batch.tokens, head=False)

@@ -26,7 +26,8 @@ SETTLED = """() => {
   const stops = [...document.querySelectorAll("button")].filter((node) => node.textContent.trim() === "Stop");
   const note = document.querySelector("[data-testid=note]")?.textContent ?? "";
   const open = document.querySelector(".lens-tabs .lm-TabPanel-stackedPanel > :not(.lm-mod-hidden)");
-  const busy = [...document.querySelectorAll(".lens-busy"), ...stops].some(seen);
+  const told = [...document.querySelectorAll(".lens-notice")].some(seen); // what stays dim until the advice is taken
+  const busy = [...document.querySelectorAll(told ? ".lens-chips.lens-busy" : ".lens-busy"), ...stops].some(seen);
   return !busy && !note.startsWith("Loading") && (!open || open.childElementCount > 0);
 }"""
 

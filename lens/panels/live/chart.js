@@ -194,7 +194,7 @@ function render({ model, el }) {
       const place = xs(spec, line).findIndex((value) => value === x);
       return place < 0 || !finite(line.values[place]) ? [] : [`${line.title} ${saidWithError(spec, line.values[place], line.errors?.[place])}`];
     });
-    return parts.length ? `${spec.x.label} ${tidy(x)}:  ${parts.join("   ")}` : "";
+    return parts.length ? `${spec.x.label} ${Number.isInteger(x) ? x : x.toFixed(2)}:  ${parts.join("   ")}` : "";
   }
 
   /** The x of the data that is nearest to a place on the screen. */

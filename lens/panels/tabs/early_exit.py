@@ -114,7 +114,7 @@ def picture(reading: Any, cast: str, lam: float, kind: str) -> dict[str, Any]:
     kept = int(same_token(left, own).sum())
     note = (
         f"Mean layer {layers.mean():.1f} of {last}; {kept} of {len(own)} predictions are the full "
-        "model's. A token leaves where its confidence p₁ − p₂ exceeds 0.9 λ + 0.1 e^(−4t/N)."
+        "model's. A token leaves where its confidence p₁ − p₂ exceeds 0.9 λ + 0.1 exp(−4t/N), for token t of N."
     )
     return {"tokens": tokens, "layers": last, "note": note}
 

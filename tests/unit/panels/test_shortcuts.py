@@ -53,6 +53,31 @@ def test_r2_is_that_of_the_card_and_a_click_sets_the_session(bench: Explore) -> 
     assert bench.session.target is None
 
 
+class Unhurried(InlineEngine):
+    """Reads at once, and keeps what measures waiting."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+
+    def submit(self, channel: str, work: Any, then: Any, failed: Any, progress: Any = None) -> None:
+        if channel in ("read", "load"):
+            super().submit(channel, work, then, failed, progress)
+        else:
+            self.waiting.append(channel)
+
+    def cancel(self, channel: str) -> None:
+        self.waiting = [each for each in self.waiting if each != channel]
+
+
+def test_only_the_panel_that_is_looked_at_computes() -> None:
+    engine = Unhurried()
+    bench = Explore(Session(), engine)
+    for title, waiting in (("Curves", ["curves"]), ("Layers", ["layers"]), ("Jump", []), ("Curves", ["curves"])):
+        bench.tabs.selected_index = list(bench.tabs.titles).index(title)
+        assert engine.waiting == waiting
+    bench.close()
+
+
 def test_nothing_is_measured_before_anybody_looks(bench: Explore) -> None:
     assert bench.panel("curves").result is None
     panel = look(bench, "Curves")
