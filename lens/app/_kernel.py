@@ -83,7 +83,7 @@ def _prepare() -> bool:
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         return False
 
-    from lens.panels import warm_up
+    from lens.panels._warm import warm_up
 
     try:
         warm_up()

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from lens.panels._explore import Explore, explore
 from lens.panels._panel import Panel, panels
-from lens.panels._warm import warm_up
 
-__all__ = ["Explore", "Panel", "explore", "panels", "warm_up"]
+__all__ = ["Explore", "Panel", "explore", "panels"]
 
 
 def __getattr__(name: str) -> Panel:

@@ -32,10 +32,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_what_is_said_reaches_the_server(served: list[dict[str, Any]], notebook: Path) -> None:
-    line = (
-        f"app --notebook {notebook} --port 9000 --host 0.0.0.0 --no-browser --preheat 3 --debug --visitors 5 --idle 60"
-    )
-    line += " --base-url /lens --token secret --frame-ancestors https://a.example https://*.b.example"
+    line = f"app --notebook {notebook} --port 9000 --host 0.0.0.0 --no-browser --preheat 3 --debug"
+    line += " --visitors 5 --idle 60 --no-fork --base-url /lens --token secret --frame-ancestors https://a.example https://*.b.example"
     assert cli.main(line.split()) == 0
     assert served == [
         {
