@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["damaged", "impatient", "trouble"]
+__all__ = ["damaged", "impatient", "trouble", "unheard"]
 
 
 @contextmanager
@@ -47,6 +47,20 @@ def trouble(error: BaseException) -> str | None:
         return "less came than was announced"
     broken = [type(each).__name__ for each in causes if type(each).__module__.startswith("httpx")]
     return f"the connection broke off ({broken[0]})" if broken else None
+
+
+def unheard(name: str, revision: str | None) -> str | None:
+    """What keeps weights from us that transformers takes for missing, as it does where the hub gives no answer."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "model.safetensors", revision=revision))
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001 - the errors of the client's HTTP library change with its version
+        return trouble(error) or f"the connection broke off ({type(error).__name__})"
+    return "the connection broke off, and is there again"
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
