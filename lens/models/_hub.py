@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["damaged", "impatient", "trouble", "unheard"]
 
+ELSE = "what came is no model but something else, perhaps the page of a network that one has to log in to"
+
 
 @contextmanager
 def impatient() -> Iterator[None]:
@@ -42,7 +44,7 @@ def trouble(error: BaseException) -> str | None:
     if any("Redirect" in type(each).__name__ for each in causes):
         return "its address leads in a circle, as where one has to log in to the network first"
     if damaged(error) or any(type(each).__name__ == "FileMetadataError" for each in causes):
-        return "what came is no model but something else, perhaps the page of a network that one has to log in to"
+        return ELSE
     if any("Consistency check failed" in str(each) for each in causes):
         return "less came than was announced"
     broken = [type(each).__name__ for each in causes if type(each).__module__.startswith("httpx")]
@@ -55,12 +57,12 @@ def unheard(name: str, revision: str | None) -> str | None:
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        get_hf_file_metadata(hf_hub_url(name, "model.safetensors", revision=revision))
+        answer = get_hf_file_metadata(hf_hub_url(name, "model.safetensors", revision=revision))
     except EntryNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001 - the errors of the client's HTTP library change with its version
         return trouble(error) or f"the connection broke off ({type(error).__name__})"
-    return "the connection broke off, and is there again"
+    return ELSE if answer.etag is None else "the connection broke off, and is there again"
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

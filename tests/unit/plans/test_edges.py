@@ -87,6 +87,10 @@ def test_what_is_wrong_with_a_jump_is_named(source: object, target: object, name
         Jump("mat", source, target)  # type: ignore[arg-type]
 
 
-def test_what_is_wrong_with_a_group_is_named() -> None:
+def test_what_is_wrong_with_a_group_or_a_parallel_stage_is_named() -> None:
     with pytest.raises(PlanError, match=r"^stages must be a tuple, not list"):
         Group([Blocks(0, 0)])  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match=r"^items must be a tuple, not list"):
+        Parallel([Blocks(0, 0)])  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match=r"^times must be a whole number, not 'x'"):
+        Group((Blocks(0, 0),), "x")  # type: ignore[arg-type]

@@ -67,6 +67,34 @@ def test_what_does_not_fit_is_said_word_by_word(n_blocks: int, given: dict[str, 
     assert str(refused.value) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("skip one", {"block": 12}, "block is 12: give a whole number from 0 to 11"),
+        ("skip one", {"block": -1}, "block is -1: give a whole number from 0 to 11"),
+        ("skip one", {"block": 1.0}, "block is 1.0: give a whole number from 0 to 11"),
+        ("repeat", {"times": 0}, "times is 0: give a whole number from 1"),
+        ("random", {"seed": True}, "seed is True: give a whole number from 0"),
+        ("parallel", {"combine": "max"}, "combine is 'max': give mean or sum"),
+        ("linear", {"part": 1}, "part is 1: give attn or ffn or ln"),
+        ("jump", {"cast": 1}, "cast is 1: give a name"),
+        ("skip one", {"n": 1}, "skip one takes no n: it takes block"),
+        ("repeat", {"k": 1}, "repeat takes no k: it takes n, or start and stop, times"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_said_word_by_word(name: str, given: dict[str, int], said: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        recipe(name, 12, **given)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("skip one", {"block": 11}), ("repeat", {"times": 1}), ("random", {"seed": 0})]
+)
+def test_a_parameter_may_be_the_last_that_fits(name: str, given: dict[str, int]) -> None:
+    assert recipe(name, 12, **given).applications in (11, 12)
+
+
 def test_a_model_of_one_block_has_a_window_if_it_is_given() -> None:
     assert ran(recipe("reverse", 1, start=0, stop=1)) == [0]
     for given in ({}, {"start": 0}, {"stop": 1}):
