@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["damaged", "impatient", "trouble"]
+__all__ = ["damaged", "impatient", "trouble", "unheard"]
+
+ELSE = "what came is no model but something else, perhaps the page of a network that one has to log in to"
 
 
 @contextmanager
@@ -42,11 +44,25 @@ def trouble(error: BaseException) -> str | None:
     if any("Redirect" in type(each).__name__ for each in causes):
         return "its address leads in a circle, as where one has to log in to the network first"
     if damaged(error) or any(type(each).__name__ == "FileMetadataError" for each in causes):
-        return "what came is no model but something else, perhaps the page of a network that one has to log in to"
+        return ELSE
     if any("Consistency check failed" in str(each) for each in causes):
         return "less came than was announced"
     broken = [type(each).__name__ for each in causes if type(each).__module__.startswith("httpx")]
     return f"the connection broke off ({broken[0]})" if broken else None
+
+
+def unheard(name: str, revision: str | None) -> str | None:
+    """What keeps weights from us that transformers takes for missing, as it does where the hub gives no answer."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        answer = get_hf_file_metadata(hf_hub_url(name, "model.safetensors", revision=revision))
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001 - the errors of the client's HTTP library change with its version
+        return trouble(error) or f"the connection broke off ({type(error).__name__})"
+    return ELSE if answer.etag is None else "the connection broke off, and is there again"
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

@@ -18,7 +18,7 @@ from lens._memory import memory_in_words, ran_out
 from lens.errors import LensError, ModelError
 from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
-from lens.models._hub import damaged, impatient, trouble
+from lens.models._hub import damaged, impatient, trouble, unheard
 from lens.models._memory import Free, free_memory, needed, placement
 from lens.models._panics import tokenizer_in_words
 from lens.models._source import Source, embedded, suggestion
@@ -176,9 +176,11 @@ def _explained(source: Source, offline: bool, error: Exception) -> str:
             f"{source.name!r} is not on this machine, and the Hugging Face hub can't be reached. Without a connection "
             f"there are: {there}; models downloaded before; any local folder.{suggestion(source.name)}"
         )
-    if allowed_models() is not None and re.search(r"no file named|does not appear to have a file named", said):
+    missing = re.search(r"no file named|not appear to have a file named", said) is not None
+    what = None if source.folder else trouble(error) or (unheard(source.name, source.revision) if missing else None)
+    if missing and what is None and allowed_models() is not None:
         return _pickled(source)
-    if source.folder is None and (what := trouble(error)):
+    if what:
         return f"{source.name!r} could not be fetched: {what}. Nothing half-fetched is used: try again later."
     return f"{source.name!r} could not be read: {said}{suggestion(source.name) if source.folder is None else ''}"
 

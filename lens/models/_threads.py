@@ -28,10 +28,11 @@ Base: Any = PreTrainedModel  # whose method is replaced, which types do not allo
 
 def hold_to_threads() -> None:
     """Make building models in several threads safe, whoever does; ModelError if it is too late for that."""
-    if initialization.no_tie_weights is not _no_tie_weights:
-        initialization.no_tie_weights = _no_tie_weights
+    if not hasattr(modeling_utils.local_torch_dtype, "alone"):
         modeling_utils.local_torch_dtype = _one_at_a_time(modeling_utils.local_torch_dtype)
-    _guard_tying()
+    if hasattr(initialization, "no_tie_weights"):  # since 5.1; before, no weights were untied
+        initialization.no_tie_weights = _no_tie_weights
+        _guard_tying()
 
 
 @contextmanager
@@ -53,6 +54,7 @@ def _one_at_a_time(changed: Callable[..., Any]) -> Callable[..., Any]:
         with BUILDING, changed(*arguments, **options):
             yield
 
+    alone.alone = True  # type: ignore[attr-defined]
     return alone
 
 

@@ -113,7 +113,8 @@ class Recipe:
                 raise PlanError("give n, or start and stop, not both")
             start, stop = centred(n_blocks, given["n"])
         else:
-            default = centred(n_blocks, (n_blocks - 1) // 4)
+            whole = {"start", "stop"} <= given.keys()  # then a model of one block, which has no middle, needs none
+            default = (0, n_blocks) if whole else centred(n_blocks, (n_blocks - 1) // 4)
             start, stop = given.get("start", default[0]), given.get("stop", default[1])  # type: ignore[assignment]
         if type(start) is not int or type(stop) is not int or not 0 <= start < stop <= n_blocks:
             raise PlanError(

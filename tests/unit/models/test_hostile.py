@@ -147,3 +147,32 @@ def test_a_pickle_of_a_tokenizer_is_no_way_in(folder: Path, tmp_path: Path) -> N
         lens.models.load(folder).tokenizer  # noqa: B018
     assert not ran.exists()
     assert _load.LARGEST_CONFIG > 10**6
+
+
+UNKNOWN = [{"SpecialToken": {"id": "x", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+PANICS: dict[str, Any] = {
+    "pre_tokenizer": {"type": "FixedLength", "length": 0},
+    "normalizer": {"type": "Replace", "pattern": {"String": ""}, "content": "x"},
+    "post_processor": {"type": "TemplateProcessing", "single": UNKNOWN, "pair": [], "special_tokens": {}},
+}
+
+
+@pytest.mark.parametrize("part", PANICS)
+def test_a_panic_of_the_tokenizer_is_said(folder: Path, part: str) -> None:
+    """The library's Rust code panics on these, with an exception that is no Exception."""
+    written = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**written, part: PANICS[part]}))
+    with pytest.raises(ModelError, match=r"The tokenizer of .* fails \(.*its files are damaged") as said:
+        lens.models.load(folder).encode("The old man")
+    assert not isinstance(said.value.__cause__, Exception)
+
+
+def test_ctrl_c_is_no_fault_of_the_tokenizer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lens.models.load(folder)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(model.tokenizer), "__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        model.encode("The old man")
