@@ -49,14 +49,14 @@ def _slots() -> Any:
             """How many tokens the plan has read."""
             return self.seen
 
-        def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
-            """Length and offset of the keys that a block of that kind has."""
+        def get_mask_sizes(self, query_length: int | Tensor, layer_idx: int) -> tuple[int, int]:
+            """Length and offset of the keys that a block of that kind has; early releases of 5 give the positions."""
             like = self._kinds[layer_idx]
             for layer in self.layers:
                 if type(layer) is type(like):
                     sizes: tuple[int, int] = layer.get_mask_sizes(query_length)
                     return sizes
-            return self.seen + query_length, 0
+            return self.seen + (query_length if isinstance(query_length, int) else len(query_length)), 0
 
         @property
         def is_sliding(self) -> list[bool]:

@@ -30,7 +30,7 @@ def hold_to_threads() -> None:
     """Make building models in several threads safe, whoever does; ModelError if it is too late for that."""
     if not hasattr(modeling_utils.local_torch_dtype, "alone"):
         modeling_utils.local_torch_dtype = _one_at_a_time(modeling_utils.local_torch_dtype)
-    if hasattr(initialization, "no_tie_weights"):  # since 5.1; before, no weights were untied
+    if hasattr(initialization, "no_tie_weights"):  # as later releases of 5 do; the first untied no weights
         initialization.no_tie_weights = _no_tie_weights
         _guard_tying()
 

@@ -76,6 +76,18 @@ def test_the_own_token_may_be_the_first_of_the_vocabulary() -> None:
     assert score(logits, reference, 1).rank.tolist() == [2]
     assert compare(reference, logits).place.tolist() == [2]
     assert score(reference, reference, 1).rank.tolist() == [0]
+    own = -float(torch.log_softmax(reference, -1)[0, 0])
+    judged = judge(reference, Reference.of(reference), torch.tensor([0]))[0].tolist()
+    assert judged == pytest.approx([own, 0, 1], abs=1e-6)
+    assert float(compare(reference, reference).surprisal) == pytest.approx(own)
+    assert judge(logits, Reference.of(reference), torch.tensor([0]))[0].isfinite().all()
+    assert judge(reference, Reference.of(logits), torch.tensor([0]))[0].isfinite().all()
+
+
+def test_of_two_that_are_equal_the_lower_is_before() -> None:
+    reference = torch.tensor([[0.0, 9.0, 1.0]])
+    assert score(torch.tensor([[3.0, 3.0, 1.0]]), reference, 1).rank.tolist() == [1]
+    assert score(torch.tensor([[1.0, 3.0, 3.0]]), reference, 1).rank.tolist() == [0]
 
 
 @pytest.mark.parametrize("levels", [1, 3, 200])

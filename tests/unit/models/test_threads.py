@@ -17,7 +17,7 @@ import lens.models
 from lens.errors import ModelError
 from lens.models import _threads
 
-UNTIES = hasattr(initialization, "no_tie_weights")  # as transformers does since 5.1
+UNTIES = hasattr(initialization, "no_tie_weights")  # as later releases of 5 do
 CONFIG = {"n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 12, "bos_token_id": 0, "eos_token_id": 0}
 
 
