@@ -80,7 +80,7 @@ def test_it_looks_as_it_did(page: Page, key: str, width: int, scheme: str, tmp_p
     path = KEPT / f"{key}-{width}-{scheme}.png"
     now = taken(page, key, width, scheme)
     if os.environ.get("LENS_PICTURES") == "keep":
-        now.quantize(64).save(path, optimize=True)
+        now.save(path, optimize=True)
     kept = Image.open(path).convert("RGB")
     now.save(tmp_path / path.name)
     found = difference(kept, now)
