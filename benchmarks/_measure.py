@@ -135,7 +135,9 @@ def gpt2(
     )
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     hf = GPT2LMHeadModel(config).to(device, dtype)
-    return lens.load(hf, tokenizer=lens.load("demo").tokenizer)
+    tokenizer = lens.load("demo").tokenizer
+    tokenizer.model_max_length = context  # its own model reads fewer tokens
+    return lens.load(hf, tokenizer=tokenizer)
 
 
 def size(tiny: bool) -> dict[str, int]:
@@ -175,8 +177,9 @@ def made_maps(model: Model, pairs: Sequence[tuple[int, int]] | None = None) -> M
 def text_of(model: Model, tokens: int) -> str:
     """A text of exactly so many tokens."""
     words = (TEXT + " ") * (1 + tokens // 10)
-    spans = model.encode(words, limit=tokens).spans
-    return words[: spans[-1][1]]
+    text = words[: model.encode(words, limit=tokens).spans[-1][1]]
+    assert len(model.encode(text)) == tokens, f"no text of {tokens} tokens was found"
+    return text
 
 
 def say(text: str = "") -> None:

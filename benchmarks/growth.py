@@ -20,14 +20,14 @@ from benchmarks._measure import gpt2, interleaved, machine, made_maps, options, 
 from benchmarks._picture import loglog
 from lens.analyses import heldout_sentences
 
-MIDDLE = {"blocks": 6, "width": 256, "tokens": 64, "vocabulary": 16000}
+MIDDLE = {"blocks": 6, "width": 256, "tokens": 64, "vocabulary": 10000}
 AXES = {
-    "blocks": (3, 6, 12, 24),
-    "width": (128, 256, 512, 1024),
-    "tokens": (16, 64, 256, 1024),
-    "vocabulary": (4000, 16000, 64000),
+    "blocks": (3, 6, 12),
+    "width": (128, 256, 512),
+    "tokens": (16, 64, 256, 512),
+    "vocabulary": (5000, 10000, 20000, 40000),
 }
-SENTENCES = 32
+SENTENCES = 16
 
 
 def main() -> None:

@@ -11,11 +11,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 from benchmarks._measure import gpt2, machine, made_maps, options, say, size, table, text_of
 
 LAYERS, WIDTH = 48, 1600
+PROCESSES = 5  # of which each says a peak
 
 
 def main() -> None:
@@ -37,13 +40,21 @@ def main() -> None:
         del model
         _sparse_maps(Path(made) / "large", *((4, 32) if asked.tiny else (LAYERS, WIDTH)))
         count = 20 if asked.tiny else asked.readings
-        found = {job: _apart(job, Path(made), count) for job in JOBS}
-    peak = (found["peak"]["peak"] - found["peak"]["before"]) / weights
+        found = {job: _apart(job, Path(made), count) for job in ("readings", "maps")}
+        tries = [_apart("peak", Path(made), 0) for _ in range(1 if asked.tiny else PROCESSES)]
+    peaks = sorted((each["peak"] - each["before"]) / weights for each in tries)
+    peak = median(peaks)
     left = found["readings"]["after"] / found["readings"]["before"] - 1
     rows = [
-        ["peak of load and read, × the weights", f"{weights / 2**20:,.0f} MB", 1.2, f"{peak:.2f}", peak <= 1.2],
         [
-            f"memory after {count:,} readings, less than before",
+            "peak of load and read, × the weights",
+            f"{weights / 2**20:,.0f} MB",
+            1.2,
+            f"{peak:.2f} (each: {' · '.join(f'{one:.2f}' for one in peaks)})",
+            peak <= 1.2,
+        ],
+        [
+            f"memory after {count:,} readings, against before",
             f"{found['readings']['before'] / 2**20:,.0f} MB",
             "±3 %",
             f"{left:+.1%}",
@@ -115,13 +126,17 @@ JOBS = {"peak": _peak, "readings": _readings, "maps": _maps}
 
 
 def _own() -> int:
-    """Bytes of this process that no file stands behind, and the pages of files that it has touched."""
+    """Resident bytes: this process's own, and the pages of files that it has mapped and touched."""
     import psutil
 
     return int(psutil.Process().memory_info().rss)
 
 
 def _highest() -> int:
+    """The most bytes that this process has held; what `getrusage` says on Linux may be its parent's."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
