@@ -138,7 +138,7 @@ function numbersOf(spec) {
 
 function render({ model, el }) {
   const life = lifetime();
-  const root = mount(el, "lens-chart");
+  const root = mount(el, "lens-chart lens-chart-empty");
   const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 });
   const legend = make("div", { class: "lens-chart-legend" });
   const svg = makeSvg("svg", { class: "lens-chart-svg lens-picture", role: "img", tabindex: 0, ...OWN_KEYS });
