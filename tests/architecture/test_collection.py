@@ -13,7 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-FILES = sorted(path for path in TESTS.rglob("*.py") if path.name != "conftest.py" and not path.name.startswith("_"))
+
+
+def _is_script(path: Path) -> bool:
+    """Run by hand, as `python -m tests.soak`, and without a test."""
+    text = path.read_text(encoding="utf-8")
+    return 'if __name__ == "__main__":' in text and not re.search(r"^\s*def test_", text, flags=re.MULTILINE)
+
+
+BESIDES = ("conftest.py", "_")  # what helps tests
+FILES = sorted(path for path in TESTS.rglob("*.py") if not path.name.startswith(BESIDES) and not _is_script(path))
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,14 @@ def test_scales_that_are_none(scale: object) -> None:
         Parallel((Blocks(4, 4), Blocks(6, 6)), "mean", 1, scale)  # type: ignore[arg-type]
 
 
+def test_the_largest_scale_is_one_and_a_sum_has_none() -> None:
+    branches = Blocks(4, 4), Blocks(6, 6)
+    assert Parallel(branches, "mean", 1, 1000).scale == 1000
+    with pytest.raises(PlanError) as refused:
+        Parallel(branches, "sum", 1, 2)
+    assert str(refused.value) == "a sum is not scaled: [4|6]+ is [4|6]*2, so write the mean and its scale"
+
+
 def test_a_star_without_a_number_is_pointed_at() -> None:
     with pytest.raises(PlanError) as refused:
         Plan.parse("0 [4|6]* 7")
