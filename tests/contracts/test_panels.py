@@ -119,7 +119,7 @@ def assembly_line(bench: Explore, frame: pd.DataFrame) -> None:
 
 
 def sweeps(bench: Explore, frame: pd.DataFrame) -> None:
-    for line in bench.panel("sweeps").chart.spec["lines"]:  # the panel's batches are smaller: sums of float32 round otherwise
+    for line in bench.panel("sweeps").chart.spec["lines"]:  # in smaller batches, which round otherwise
         expected = frame[frame.recipe == line["title"]].change.tolist()
         assert line["values"] == pytest.approx(expected, rel=1e-5, nan_ok=True)
 

@@ -556,6 +556,7 @@ def test_the_keyboard_walks_the_table_and_says_where_it_is(page: Page) -> None:
     view = _table(page, reading, cast="mat", source=1, position=2)
     page.keyboard.press("Tab")  # the casts
     page.keyboard.press("Tab")  # the metrics
+    page.keyboard.press("Tab")  # the menu that saves it
     page.keyboard.press("Tab")
     words = page.locator(".lens-table [aria-live]")
     expect(words).to_contain_text(f"layer 1, position 2, ␣man. mat: {reading.word(1, 1, 2)}")
