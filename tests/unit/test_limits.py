@@ -66,7 +66,7 @@ def test_only_offered_models_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> 
     """A visitor's name is neither tried on the disk nor on the hub."""
     monkeypatch.setenv("LENS_MODELS", "demo, demo-bert")
     asked: list[str] = []
-    monkeypatch.setattr(_shelf, "load", asked.append)
+    monkeypatch.setattr(_shelf, "together", asked.append)
     for name in ("/etc", "gpt2", "../demo", "demo/", " demo"):
         with pytest.raises(ModelError, match=r"not among the models offered here: demo, demo-bert.*LENS_MODELS"):
             Shelf().load(name)
