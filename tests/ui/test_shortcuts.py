@@ -31,7 +31,8 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     r2 = maps_for(lens.load("demo")).card.r2()
     readout = page.locator(".lens-heatmap:visible [data-testid=readout]")
     expect(readout).to_contain_text(f"layer 4 → 12:  id −{-r2.of('id').value[4, 12]:.3f}")
-    expect(readout).to_contain_text(f"mat {r2.of('mat').value[4, 12]:.3f} ± {r2.of('mat').error[4, 12]:.3f}")
+    expect(readout).to_contain_text(f"mat {r2.of('mat').value[4, 12]:.3f} ± <0.001")
+    assert r2.of("mat").error[4, 12] < 0.0005
     canvas = page.locator("[data-map=mat]:visible canvas")
     box = canvas.bounding_box()
     assert box
