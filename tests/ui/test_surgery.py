@@ -23,7 +23,10 @@ def plan(strip: Locator, text: str) -> None:
 
 
 def drag(page: Page, strip: Locator, path: str, behind: str) -> None:
-    start, end = (strip.locator(f"[data-path='{each}']").bounding_box() for each in (path, behind))
+    tiles = [strip.locator(f"[data-path='{each}']") for each in (path, behind)]
+    for tile in tiles:
+        expect(tile).to_be_visible()  # the plan is drawn a frame after it is said
+    start, end = (tile.bounding_box() for tile in tiles)
     assert start
     assert end
     page.mouse.move(start["x"] + 10, start["y"] + 10)
