@@ -50,7 +50,7 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     chart = page.locator(".lens-chart:visible").first
     expect(chart.locator(".lens-chart-line[data-key=mat] polyline")).to_be_visible()
     expect(chart.locator("[data-testid=readout]")).to_contain_text("layer 3:  id")
-    chart.locator("svg").press("ArrowRight")
+    chart.locator("svg[role=img]").press("ArrowRight")
     expect(chart.locator("[data-testid=readout]")).to_contain_text("layer 4:  id")
 
     opened(page, "Early exit")
