@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.sync_api import Locator, Page, expect
 
 import lens
@@ -22,13 +24,18 @@ def plan(strip: Locator, text: str) -> None:
     expect(strip.locator("input")).to_have_value(text)
 
 
-def drag(page: Page, strip: Locator, path: str, behind: str) -> None:
-    tiles = [strip.locator(f"[data-path='{each}']") for each in (path, behind)]
-    for tile in tiles:
+def box(page: Page, tile: Locator) -> Any:
+    """Where a tile is; one that is replaced just as it is looked at is looked for again."""
+    for _ in range(20):
         expect(tile).to_be_visible()  # the plan is drawn a frame after it is said
-    start, end = (tile.bounding_box() for tile in tiles)
-    assert start
-    assert end
+        if found := tile.bounding_box():
+            return found
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{tile} is never still")
+
+
+def drag(page: Page, strip: Locator, path: str, behind: str) -> None:
+    start, end = (box(page, strip.locator(f"[data-path='{each}']")) for each in (path, behind))
     page.mouse.move(start["x"] + 10, start["y"] + 10)
     page.mouse.down()
     page.mouse.move(start["x"] + 30, start["y"] + 12, steps=3)
@@ -99,6 +106,19 @@ def test_keys_and_words_on_the_strip(voila_page: OpenPage) -> None:
     expect(page.locator(".lens-written p").first).to_contain_text(text.split("\n")[0].strip())
     assert page.evaluate("document.documentElement.scrollWidth") <= 900
     assert page.failures == []  # type: ignore[attr-defined]
+
+
+def test_a_tile_under_the_hand_stays_while_the_answer_comes(voila_page: OpenPage) -> None:
+    """A click whose tile is replaced between press and release would be lost."""
+    page = voila_page()
+    strip = opened(page)
+    tile = strip.locator("[data-path='4']")
+    tile.evaluate("tile => { tile.marked = true }")
+    strip.locator("input").fill("0-3 4-11")
+    strip.locator("input").blur()
+    plan(strip, "0-11")
+    expect(strip).not_to_have_attribute("aria-busy", "true")
+    assert tile.evaluate("tile => tile.marked")
 
 
 def test_sweeps_come_in_and_can_be_stopped(voila_page: OpenPage) -> None:

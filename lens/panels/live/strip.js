@@ -287,18 +287,14 @@ function render({ model, el }) {
   let focus = [0];
   let clicks = "skip";
   let drag = null;
+  let drawn = "";
 
   const isSelected = (path) => selected.some((each) => same(each, path));
   const chosen = () => (selected.length ? selected : []);
 
   function draw() {
     if (!root.clientWidth) return; // no colours to be read yet: drawn when it has a size
-    const context = { isSelected, focus, still, ramp: readPalette(root).ramps.model, count: model.get("n_blocks") };
-    const had = row.contains(document.activeElement);
-    row.replaceChildren(...items.map((item, i) => tile(item, [i], context)));
-    if (!row.querySelector('[tabindex="0"]')) row.querySelector("[data-path]")?.setAttribute("tabindex", 0);
-    if (had) row.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
-    drawTray(context);
+    drawTiles({ isSelected, focus, still, ramp: readPalette(root).ramps.model, count: model.get("n_blocks") });
     mode.show(
       [
         { value: "skip", label: "Click skips", title: "A click on a tile leaves it out" },
@@ -321,6 +317,18 @@ function render({ model, el }) {
     showBusy(root, model.get("busy"));
   }
 
+  /** The row and the tray, only where they changed: a tile under a pressed pointer that is replaced loses its click. */
+  function drawTiles(context) {
+    const look = JSON.stringify([items, selected, context]);
+    if (look === drawn) return;
+    drawn = look;
+    const had = row.contains(document.activeElement);
+    row.replaceChildren(...items.map((item, i) => tile(item, [i], context)));
+    if (!row.querySelector('[tabindex="0"]')) row.querySelector("[data-path]")?.setAttribute("tabindex", 0);
+    if (had) row.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
+    drawTray(context);
+  }
+
   function hintText() {
     if (selected.length) return `${selected.length} chosen. Shift+click adds up to there; Escape lets go.`;
     if (clicks === "select") return "Click tiles to choose them. Drag to move. Shift+click chooses a run.";
@@ -336,7 +344,9 @@ function render({ model, el }) {
   }
 
   function take() {
-    items = copyOf(model.get("items"));
+    const next = copyOf(model.get("items"));
+    if (JSON.stringify(next) !== JSON.stringify(items)) endDrag(); // what is in hand may not be there any more
+    items = next;
     selected = [];
     if (focus.length > 1 || focus[0] >= items.length) focus = [Math.max(0, Math.min(focus[0], items.length - 1))];
     draw();
