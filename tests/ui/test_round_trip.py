@@ -74,7 +74,9 @@ def test_a_link_opens_the_very_view(seed: int, voila_address: str, open_page: Op
 
 def test_a_damaged_link_opens_what_it_can_and_says_the_rest(voila_address: str, open_page: OpenPage) -> None:
     page = until_ready(
-        open_page(voila_address.rstrip("/") + "/?text=She+opened+the&source=3&k=99&panel=nope&sauce=1&%ff&target=40&plan=)(")
+        open_page(
+            voila_address.rstrip("/") + "/?text=She+opened+the&source=3&k=99&panel=nope&sauce=1&%ff&target=40&plan=)("
+        )
     )
     notice = page.locator(".lens-notice:visible")
     expect(notice).to_contain_text("could not be opened in full")
