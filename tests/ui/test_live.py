@@ -413,7 +413,7 @@ def _point(page: Page, source: int | str, position: int, dx: float = 12, dy: flo
     return box["x"] + dx, box["y"] + dy
 
 
-def _let_draw(page: Page) -> None:
+def let_draw(page: Page) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -600,7 +600,7 @@ def test_numbers_that_do_not_fit_their_spec_leave_the_picture(page: Page) -> Non
     view = _table(page, reading, cast="mat")
     before = _picture(page)
     view.receive(top=b"\0\0\0\0")
-    _let_draw(page)
+    let_draw(page)
     assert _picture(page) == before
     assert _cell(page, 3, 3)["token"] == reading.word(1, 3, 3)
 
@@ -731,7 +731,7 @@ def test_the_theme_follows_jupyter_while_it_changes(page: Page) -> None:
     page.evaluate("document.body.style.setProperty('--jp-layout-color0', '#111111')")
     page.wait_for_selector("[data-lens-theme=dark]")
     assert _ground(page) == "rgb(17, 17, 17)"
-    _let_draw(page)
+    let_draw(page)
     assert _pixel(page, 0, 0) == _stop("id", -1, theme=1)
 
 
@@ -787,8 +787,8 @@ def _press(page: Page, target: Locator) -> None:
 
 
 def _release(page: Page) -> None:
-    _let_draw(page)
-    _let_draw(page)
+    let_draw(page)
+    let_draw(page)
     page.mouse.up()
 
 
