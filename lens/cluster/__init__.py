@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lens.cluster._fit import Workers
 from lens.cluster._ray import ray
 
-__all__ = ["ray"]
+__all__ = ["Workers", "ray"]
