@@ -224,7 +224,7 @@ def _passes(request: _Request, memory: int | None, kept: Checkpoint) -> Budget:
     if (before := kept.load("passes")) is not None:
         facts = before[1]
         return Budget(tuple(tuple(map(tuple, chosen)) for chosen in facts["passes"]), facts["memory"])
-    sums = 1 if request.workers is None else 2  # those of all, and those that a worker has just brought
+    sums = 1 if request.workers is None else 3  # those of all, of the shard just added, and of the next as it comes
     plan = budget(request.wanted, request.model.width, len(request.kinds), memory, sums)
     kept.keep("passes", {}, {"passes": plan.passes, "memory": plan.memory})
     return plan
@@ -280,7 +280,9 @@ def _added(
     if workers is None:
         for chunk in work.chunks(model, request.texts, moments, report=report, start=start, skip=skip):
             moments.update(chunk.at)
-            yield {"read": chunk.batches, "texts": chunk.texts, "tokens": chunk.tokens}
+            facts = {"read": chunk.batches, "texts": chunk.texts, "tokens": chunk.tokens}
+            del chunk  # before the next is gathered
+            yield facts
         return
     for shard, found in gathered_by(workers, model, work, request.texts, report, start, skip):
         moments.merge(found)

@@ -97,13 +97,9 @@ class Workers:
                     under_way.extend((shard, task.remote(shared, shard)) for shard in islice(coming, max(0, ahead)))
                     if not under_way:
                         return
-                    found = self._found(*under_way[0], needs)
-                    under_way.popleft()
-                    yield found
-                    del found  # before the next comes
+                    yield self._next(under_way, needs)
             finally:
-                for _, promise in under_way:
-                    ray().cancel(promise, force=True)
+                _stop([promise for _, promise in under_way])
 
     def _needs(self, memory: int) -> dict[str, float]:
         """What a machine must have for a worker, in Ray's own words."""
@@ -117,27 +113,35 @@ class Workers:
             if time.monotonic() >= until:
                 raise LensError(
                     f"No machine of the cluster has room for a worker, which takes {_amounts(needs)}, for "
-                    f"{self.patience:.0f} s now. There are: {'; '.join(map(_amounts, _machines())) or 'none'}. Ask for "
+                    f"{self.patience:g} s now. There are: {'; '.join(map(_amounts, _machines())) or 'none'}. Ask for "
                     "less (cpus=, gpus=, or a smaller memory=), or add machines."
                 )
             time.sleep(min(1.0, self.patience))
         return room
 
-    def _found(self, shard: Shard, promise: Any, needs: dict[str, float]) -> Any:
-        """What was found for a shard, once it is there; LensError, naming it, where it cannot be had."""
-        errors = ray().exceptions
+    def _next(self, under_way: deque[tuple[Shard, Any]], needs: dict[str, float]) -> Any:
+        """What was found for the first shard, once it is there; LensError, naming it, where it cannot be had."""
+        errors, (shard, promise) = ray().exceptions, under_way[0]
         try:
             while not ray().wait([promise], timeout=LOOK)[0]:
                 self._room(needs)
-            return ray().get(promise)
+            found = ray().get(promise)
+            under_way.popleft()
+            return found
         except errors.RayTaskError as error:
             reason = str(error.cause)
         except errors.RayError as error:
-            reason = f"its worker was lost, {LOSSES + 1} times in a row at most ({_first_line(error)})"
+            reason = f"its workers are lost ({type(error).__name__}: {_first_line(error)})"
         raise LensError(
             f"Shard {shard.number:,} of the text (sentences {shard.first + 1:,} to {shard.first + len(shard.texts):,}) "
             f"can't be read: {reason} The fit stops; given a checkpoint, it goes on from there once that is mended."
         )
+
+
+def _stop(promises: list[Any]) -> None:
+    """Take back what is not done. Without force: Ray 2.60 itself may fall over one that ends at that moment."""
+    for promise in ray().wait(promises, num_returns=len(promises), timeout=0)[1] if promises else ():
+        ray().cancel(promise)
 
 
 def _read(shared: tuple[bytes, str, str, Callable[[Model, Shard], T]], shard: Shard) -> T:
