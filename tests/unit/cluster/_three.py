@@ -1,6 +1,6 @@
-"""A cluster of three machines in one, and fits on it while parts of it die: `python -m tests.unit.cluster._three FOLDER`.
+"""A cluster of three machines in one, and fits on it while parts of it die: `python -m … FOLDER`.
 
-A process of its own, as Ray reads its settings when it is imported. What happened is in FOLDER/said.json, maps beside it.
+A process of its own, as Ray reads its settings when it is imported. FOLDER/said.json tells what happened.
 """
 
 from __future__ import annotations

@@ -63,11 +63,11 @@ def test_a_cluster_that_loses_workers_and_a_machine_gives_the_maps_of_one_proces
     for kind in ("mat", "ridge"):
         for pair in PAIRS:
             one, other = (maps.tensors(kind, *pair)["matrix"] for maps in (whole, plain))
-            assert (one - other).abs().max() <= 1e-4 * other.abs().max()
+            assert (one - other).abs().max() <= 1e-5 * other.abs().max()
     for kind, scored in plain.card.scores.items():
         for pair_name, variants in scored.items():
             for variant, values in variants.items():
-                assert whole.card.scores[kind][pair_name][variant] == pytest.approx(values, abs=1e-6)
+                assert whole.card.scores[kind][pair_name][variant] == pytest.approx(values, abs=1e-7)
 
     # as does what scikit-learn gives on the vectors themselves
     chosen: dict[str, Any] = {"positions": "all", "report": None, "start": Progress("fit", 0, 0, 0, 0.0)}
@@ -193,7 +193,7 @@ def test_a_model_travels_as_its_name(byte_level: Any, tmp_path: Path) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     sent = pickle.dumps(lens.load("demo", dtype="bfloat16"))
-    there = pickle.loads(sent)
+    there = pickle.loads(sent)  # noqa: S301 - our own
     assert len(sent) < 1000
     assert there.fingerprint == lens.load("demo").fingerprint
     assert there.dtype == torch.bfloat16
