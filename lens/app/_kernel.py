@@ -47,7 +47,13 @@ def launch(arguments: list[str]) -> None:
     told.setFormatter(logging.Formatter(f"%(asctime)s kernel {os.getpid()}: %(message)s"))
     log.addHandler(told)
     log.propagate = False
+    logging.getLogger(IPKernelApp.__name__).addFilter(_worth_reading)
     IPKernelApp.launch_instance(arguments)
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """Not that a kernel was interrupted in the middle of a message: Jupyter does so to each whose visitor leaves."""
+    return not record.getMessage().startswith("KeyboardInterrupt caught")
 
 
 def _warm(server: socket.socket) -> None:
