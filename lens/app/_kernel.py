@@ -48,12 +48,14 @@ def launch(arguments: list[str]) -> None:
     told.setLevel(logging.ERROR)
     told.setFormatter(logging.Formatter(f"%(asctime)s kernel {os.getpid()}: %(message)s"))
     logging.getLogger().addHandler(told)
+    logging.getLogger(IPKernelApp.__name__).addFilter(_worth_reading)
 
     class Shell(ZMQInteractiveShell):
         """Where cells and the callbacks of widgets end when they fail."""
 
         def _showtraceback(self, kind: Any, error: Any, lines: Any) -> None:
-            logging.getLogger("lens").error("A cell or a callback failed", exc_info=error)
+            if not isinstance(error, KeyboardInterrupt):  # Jupyter does so to each kernel whose visitor leaves
+                logging.getLogger("lens").error("A cell or a callback failed", exc_info=error)
             super()._showtraceback(kind, error, lines)  # type: ignore[no-untyped-call]
 
     class Kernel(IPythonKernel):
@@ -62,6 +64,11 @@ def launch(arguments: list[str]) -> None:
         shell_class = Shell
 
     IPKernelApp.launch_instance(arguments, kernel_class=Kernel)
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """Not that a kernel was interrupted in the middle of a message: Jupyter does so to each whose visitor leaves."""
+    return not record.getMessage().startswith("KeyboardInterrupt caught")
 
 
 def _warm(server: socket.socket) -> None:
