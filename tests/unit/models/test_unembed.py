@@ -25,6 +25,12 @@ def test_it_gives_the_logits_of_the_models_own_head(model: lens.Model, rows: int
     torch.testing.assert_close(model.unembed(stream), own, rtol=0, atol=1e-6)
 
 
+def test_without_onednn_it_gives_the_same(model: lens.Model) -> None:
+    stream = torch.randn(2, 20, 32)
+    with torch.backends.mkldnn.flags(enabled=False):
+        torch.testing.assert_close(model.unembed(stream), model.hf.lm_head(model.hf.transformer.ln_f(stream)))
+
+
 def test_a_bias_is_added(model: lens.Model) -> None:
     head, stream = nn.Linear(32, VOCABULARY), torch.randn(20, 32)
     own, model.anatomy.head[-1].bias = head(stream), head.bias
