@@ -243,7 +243,7 @@ class Model:
         return self._spans[part]()
 
     def unembed(self, stream: Tensor) -> Tensor:
-        """Logits (…, V) of a stream (…, d) at boundary L, exactly as the model computes them."""
+        """Logits (…, V) of a stream (…, d) at boundary L, as the model computes them, to rounding."""
         with torch.no_grad():
             return self.anatomy.unembed(stream)
 

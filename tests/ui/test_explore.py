@@ -35,7 +35,7 @@ def settled(page: Page) -> None:
 
 def bars(page: Page, column: str) -> dict[int, float]:
     """Token ids and probabilities as they stand in the page."""
-    rows: list[list[str]] = page.locator(f".lens-topk [data-column={column}] [data-token-id]").evaluate_all(
+    rows: list[list[str]] = page.locator(f".lens-topk:visible [data-column={column}] [data-token-id]").evaluate_all(
         "rows => rows.map(row => [row.dataset.tokenId, row.dataset.probability])"
     )
     return {int(token): float(probability) for token, probability in rows}

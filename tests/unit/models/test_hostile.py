@@ -15,7 +15,7 @@ import torch
 import lens.models
 from lens.errors import LensError, ModelError
 from lens.models import _load, resolve
-from lens.models._memory import needed
+from lens.models._room import needed
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""What goes between a page and its kernel."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from typing import Any
+
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+__all__ = ["Channel"]
+
+
+class Channel(VoilaKernelWebsocketHandler):
+    """Voilà's, for which a page that leaves in the middle of a message is no fault worth a trace in the host's log."""
+
+    def write_message(self, message: Any, binary: bool = False) -> Future[None] | None:
+        """Send it, unless Voilà keeps it back; nobody waits for its end, so what became of it is looked at here."""
+        sent: Future[None] | None = super().write_message(message, binary)
+        if sent is not None:
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return sent
