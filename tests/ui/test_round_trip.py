@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -70,6 +71,8 @@ def test_a_link_opens_the_very_view(seed: int, voila_address: str, open_page: Op
     target = 12 if session.target is None else session.target
     position = -1 if session.position is None else session.position
     shows(page, said("demo", session.text, session.source, target, position, session.k))
+    expect(page).not_to_have_url(re.compile("[?&]panel="))  # the address follows when all has come to rest
+    assert shown_choices(page) == {name: value for name, value in choices(session).items() if name != "panel"}
 
 
 def test_a_damaged_link_opens_what_it_can_and_says_the_rest(voila_address: str, open_page: OpenPage) -> None:

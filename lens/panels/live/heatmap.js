@@ -1,5 +1,7 @@
 const SIZE = { most: 380, least: 180, left: 34, bottom: 34, top: 4 };
 
+const POINT = "Point at a cell, or walk with the arrow keys, to read it.";
+
 const layersOf = (spec) => spec.layers ?? [];
 
 /** Which numbers are shown: (M, S, T) float32 of the chosen variant. */
@@ -191,7 +193,7 @@ function render({ model, el }) {
   }
 
   function say({ spec, count, values, errors }, [s, t]) {
-    if (s < 0 || (t < s && !spec.square) || t >= count) return [];
+    if (s < 0 || (t < s && !spec.square) || t >= count) return [make("div", { class: "lens-heatmap-where" }, POINT)];
     const parts = (spec.maps ?? []).flatMap((map, place) => {
       const at = (place * count + s) * count + t;
       const name = make("span", { class: `lens-heatmap-name lens-key-${map.key}` }, map.title);
