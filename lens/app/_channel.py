@@ -1,13 +1,24 @@
-"""What goes between a page and its kernel."""
+"""A page's kernel as the server sees it, and what goes between the two."""
 
 from __future__ import annotations
 
 from asyncio import Future
+from datetime import UTC, datetime
 from typing import Any
 
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from traitlets import default
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "Kernel"]
+
+
+class Kernel(ServerKernelManager):
+    """Jupyter's, which was active when it was made: looked at before it has said a word, Jupyter's own is an error."""
+
+    @default("last_activity")
+    def _made(self) -> datetime:
+        return datetime.now(UTC)
 
 
 class Channel(VoilaKernelWebsocketHandler):

@@ -30,7 +30,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from lens._version import __version__
-from lens.app._channel import Channel
+from lens.app._channel import Channel, Kernel
 from lens.app._fork import KERNEL, WarmProcess
 from lens.app._kernel import ARGUMENTS
 from lens.app._options import LOOPBACK, Options
@@ -135,6 +135,7 @@ def configuration(notebook: Path, options: Options) -> Config:
             },
             "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
             "MappingKernelManager": {
+                "kernel_manager_class": f"{Kernel.__module__}.{Kernel.__name__}",
                 "cull_idle_timeout": options.idle,  # a page that vanished without a word (a crash, a lost network)
                 "cull_interval": min(60, max(1, options.idle // 4)),
             },

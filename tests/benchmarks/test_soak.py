@@ -33,7 +33,7 @@ def test_the_line_is_that_of_scipy() -> None:
         (140 - 40 * np.exp(-HOURS / 0.1) + NOISE, "flat"),  # warms up, and then is flat
         (140 + 10 * HOURS + NOISE, "grows"),
         (140 + 2 * HOURS + NOISE, "flat"),  # within three of a hundred
-        (2000 + 2000 * NOISE, "cannot be told: run longer"),
+        (2000 + 800 * (-1.0) ** (np.arange(240) // 15), "cannot be told: run longer"),
     ],
 )
 def test_growth_is_told_from_wavering(held: Any, verdict: str) -> None:

@@ -1,17 +1,25 @@
-"""A page that leaves while its kernel speaks leaves no trace in the host's log."""
+"""Neither a page that leaves while its kernel speaks nor a kernel that has said nothing yet is an error."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-from lens.app._channel import Channel
+from lens.app._channel import Channel, Kernel
+from lens.app._options import Options
+from lens.app._serve import _Server, configuration
+
+KERNELS: Any = AsyncMappingKernelManager  # untyped
 
 
 class _Leaving(WebSocketProtocol13):
@@ -50,3 +58,27 @@ def said_of(kind: type[WebSocketHandler]) -> list[str]:
 def test_a_page_that_leaves_in_the_middle_of_a_message_is_no_error(kind: type[WebSocketHandler], traces: int) -> None:
     """Voilà's own would say so: else this could not fail."""
     assert said_of(kind) == ["Task exception was never retrieved"] * traces
+
+
+@pytest.mark.parametrize(("kind", "errors"), [(Kernel, 0), (ServerKernelManager, 1)])
+def test_a_kernel_that_has_said_nothing_yet_is_looked_at_without_an_error(
+    kind: type[ServerKernelManager], errors: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Jupyter looks every minute for kernels to end, also at one that is just starting; its own would fail there."""
+
+    async def look() -> None:
+        kernels = KERNELS(cull_idle_timeout=900, kernel_manager_class=f"{kind.__module__}.{kind.__name__}")
+        kernels.log = logging.getLogger("test")
+        kernel = kernels.kernel_manager_factory(kernel_name="python3")
+        kernel._kernel_spec = KernelSpec()
+        kernels._kernels["starting"] = kernel
+        await kernels.cull_kernels()
+        assert list(kernels._kernels) == ["starting"]
+
+    asyncio.run(look())
+    assert sum(record.levelno >= logging.ERROR for record in caplog.records) == errors
+
+
+def test_the_server_makes_such_kernels() -> None:
+    server = _Server(config=configuration(Path("book.ipynb"), Options()))
+    assert KERNELS(parent=server).kernel_manager_factory(kernel_name="x").last_activity is not None
