@@ -23,7 +23,9 @@ __all__ = ["labels_of", "read", "read_recording"]
 
 NOTHING = "not a number"  # in the place of a token
 MAX_K = 100  # more rows than a person reads
-CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
+# bytes of logits alive at once, so that a long text or a large vocabulary fits; on a CPU few enough to be had again
+# without new pages from the system
+CHUNK, ON_CPU = 64 * 2**20, 24 * 2**20
 
 
 @memory_in_words
@@ -126,7 +128,7 @@ def _rows(
 def _score_all(model: Model, rows: Iterator[Tensor], reference: Tensor, k: int) -> Scores:
     """(1 + casts · sources, positions, …): the model's own, then of each row, unembedded CHUNK bytes at a time."""
     positions, vocabulary = reference.shape
-    together = max(1, CHUNK // (positions * vocabulary * 4))
+    together = max(1, (ON_CPU if reference.device.type == "cpu" else CHUNK) // (positions * vocabulary * 4))
     parts = [score(reference[None], reference, k)]
     while batch := list(islice(rows, together)):
         parts.append(score(model.unembed(torch.stack(batch)), reference, k))

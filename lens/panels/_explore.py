@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 from traitlets import TraitError
 
+from lens._whole import write_whole
 from lens.casts import Maps
 from lens.engine import Engine
 from lens.errors import LensError
@@ -113,7 +114,7 @@ class Explore(_Seat):
         place = Path(path).expanduser()
         place = place / page_name(self.desk) if place.is_dir() else place
         try:
-            place.write_text(page, encoding="utf-8")
+            write_whole(place, page)
         except OSError as error:
             raise LensError(f"{place} can't be written ({error.strerror}). Give a file in a folder of yours.") from None
         return place

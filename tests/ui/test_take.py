@@ -285,7 +285,7 @@ NUMBERS = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
 def table_of(browser: Browser) -> Callable[[list[str], list[float]], str]:
     """`table_of(texts, numbers)`: both as columns of a CSV, by the function that the menus use."""
     blank = browser.new_page()
-    module = Chart._esm.replace("export default { render };", "window.csvOf = csvOf;")
+    module = Chart._esm.replace("export default { initialize, render };", "window.csvOf = csvOf;")
     blank.add_script_tag(content=module, type="module")
 
     def made(texts: list[str], numbers: list[float]) -> str:

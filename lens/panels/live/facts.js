@@ -80,4 +80,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -25,7 +25,7 @@ THEMES = {"light": "#ffffff", "dark": "#111315"}  # and the ground of each, wher
 @pytest.mark.parametrize("kind", ALL)
 def test_each_widget_brings_its_whole_script_and_style(kind: type[Live]) -> None:
     widget = kind()
-    assert widget._esm.count("export default { render };") == 1
+    assert widget._esm.count("export default { initialize, render };") == 1
     assert "function lifetime()" in widget._esm
     assert "--lens-ramp-id" in widget._css
     widget.close()
