@@ -33,7 +33,7 @@ from tests.ui._servers import serving
 
 QUIET = ["--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-background-networking"]
 EVERY = 30  # seconds between two looks at memory
-PATIENCE = 120_000  # milliseconds that a page may take until it can be used
+PATIENCE = 240_000  # milliseconds that a page may take until it can be used, on a machine that others use too
 WORDS = ["the", "old", "man", "sat", "by", "fire", "looked", "sea", "she", "opened", "door", "saw", "1,234"]
 WORDS += ["京", "naïve", "👩\u200d🚀", "<b>bold</b>", "$x$", "\u202e"]
 BAR = "[data-column=model] [data-token-id]"
@@ -132,6 +132,7 @@ class Soak:
             page.wait_for_selector(BAR, timeout=PATIENCE)
         except BrowserError:
             self.counts["visits that never came to an answer"] += 1
+            page.screenshot(path=self.folder / f"never-came-{self.counts['visits']}.png")
             page.context.close()
             return None
         return page
