@@ -134,6 +134,14 @@ def test_the_condition_of_two_coordinates() -> None:
     assert least_squares(moments, 0, [0]).condition == pytest.approx(9, rel=1e-12)
 
 
+def test_vectors_along_one_line_have_rank_one() -> None:
+    chance = torch.Generator().manual_seed(0)
+    moments = Moments([(0, 0)], 12)
+    moments.update({0: torch.randn(400, 1, generator=chance) * torch.randn(1, 12, generator=chance)})
+    found = least_squares(moments, 0, [0])
+    assert (found.rank, found.condition) == (1, pytest.approx(1))
+
+
 def test_a_source_that_is_always_zero_has_no_rank_and_no_map() -> None:
     moments = Moments([(0, 1)], 2)
     moments.update({0: torch.zeros(5, 2), 1: torch.ones(5, 2)})
