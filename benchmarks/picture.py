@@ -146,7 +146,7 @@ UPDATE = """async (name) => {
   document.querySelector(`.go-${name}`).click();
   const begin = performance.now();
   while (!(window.arrived && changed > window.arrived && performance.now() - changed > 300)) {
-    if (performance.now() - begin > 30000) throw new Error(`${name} was not drawn anew: arrived ${window.arrived}, changed ${changed}`);
+    if (performance.now() - begin > 30000) throw new Error(`${name} was not drawn anew`);
     await sleep(20);
   }
   going = false;
