@@ -231,6 +231,27 @@ def test_empty_text_keeps_the_picture(bench: Explore, text: str, message: str) -
     assert bench.panel("jump").topk.columns == before
     assert bench.panel("jump").topk.busy
     assert bench.session.text == text
+    assert bench.header.sentence.note == ""
+
+
+class Late(InlineEngine):
+    """Answers nothing while it is asked to wait."""
+
+    waiting = False
+
+    def submit(self, *request: Any) -> None:
+        if not self.waiting:
+            super().submit(*request)
+
+
+def test_that_there_is_no_text_is_said_only_while_there_is_none() -> None:
+    engine = Late()
+    bench = Explore(Session(), engine, example=True)
+    bench.session.text = ""
+    engine.waiting = True
+    bench.session.text = "Once"  # its answer is still to come
+    assert (bench.header.notice.kind, bench.panel("jump").topk.busy) == ("none", True)
+    bench.close()
 
 
 @pytest.mark.parametrize(
