@@ -77,8 +77,7 @@ def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
     block = BLOCK if logits.device.type == "cpu" else logits.numel()
     wide = max(1, min(positions, block // vocabulary))
     tall = max(1, min(len(rows), block // (wide * vocabulary)))
-    # said, as another thread that loads a model changes what torch makes where nothing is said
-    room = torch.empty(3, tall, wide, vocabulary, dtype=torch.float32, device=logits.device)
+    room = torch.empty(3, tall, wide, vocabulary, device=logits.device, dtype=torch.float32)
     parts = []
     for place in range(0, positions, wide):
         near = _near(reference[place : place + wide])

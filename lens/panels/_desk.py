@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -27,6 +28,8 @@ from lens.plans import PARTS
 __all__ = ["Desk", "Fitting", "Problem", "held", "parts_of"]
 
 Report = Callable[[Any], None]
+
+SOON = 1.0  # seconds that an answer takes where machine and model leave room to read ahead
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ class Desk(HasTraits):
         self._quick: Engine = engine or self._own[0]
         self._slow: Engine = engine or self._own[1]
         self._example = example
+        self._asked = time.monotonic()
+        self._aiming = False  # whether the target was ever moved
         self._covered: Covered | None = None
         self._wishes: dict[str, Any] = {}
         self._unwatch = [
+            watch(session, ["target"], self._aim),
             watch(session, ["text"], self._text_changed),
             watch(session, ["model", "text", "target", "position"], self.ask),
         ]
@@ -87,6 +93,8 @@ class Desk(HasTraits):
         self.busy = True
         if self.problem is not None and self.problem.blank and question.text.strip():
             self.problem = None
+        self._asked = time.monotonic()
+        self._slow.cancel("ahead")
         if self.shelf.ready(question.model):
             self.loading = ""
             self._slow.cancel("load")
@@ -203,6 +211,17 @@ class Desk(HasTraits):
         for engine in self._own:
             engine.close()
 
+    def _aim(self) -> None:
+        self._aiming = True
+
+    def _look_ahead(self, answer: Answer) -> None:
+        """Who has moved the target may move it on: the two beside it are read meanwhile, where that is soon done.
+
+        What goes wrong is told when it is asked for.
+        """
+        if self._aiming and answer.reading is not None and time.monotonic() - self._asked < SOON:
+            self._slow.submit("ahead", lambda report: self.shelf.ahead(answer, report), _unheard, _unheard)
+
     def _text_changed(self) -> None:
         self._example = False
         if self._covered and self._covered.text != self.session.text:
@@ -225,6 +244,8 @@ class Desk(HasTraits):
             self.problem = _advice(answer)
             self.answer = answer
         self._reconcile(answer)
+        if not self.busy:
+            self._look_ahead(answer)
 
     def _leave_out(self, answer: Answer) -> bool:
         """Put back what a link chose and the model can't do; whether that asks another question."""
@@ -267,6 +288,10 @@ class Desk(HasTraits):
         with self.session.hold_trait_notifications():
             self.session.text = self._covered.text
             self.session.position = first
+
+
+def _unheard(_: Any) -> None:
+    """What nobody waits for."""
 
 
 def _mask_at(answer: Answer, covered: Covered) -> int:
