@@ -21,8 +21,8 @@ from lens.errors import LensError, ModelError
 from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
 from lens.models._hub import damaged, impatient, trouble, unheard
-from lens.models._memory import Free, free_memory, needed, placement
 from lens.models._panics import tokenizer_in_words
+from lens.models._room import Free, free_memory, needed, placement
 from lens.models._shards import check_shards, index_name
 from lens.models._source import Source, embedded, suggestion
 from lens.models._threads import hold_to_threads

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import psutil
@@ -27,7 +29,8 @@ class Running:
     """A kernel, and a client that has spoken with it."""
 
     def __init__(self, spec: KernelSpec) -> None:
-        self.manager = KernelManager(transport="ipc")
+        self.folder = Path(mkdtemp())  # for its sockets; without one all kernels of all tests would share theirs
+        self.manager = KernelManager(transport="ipc", connection_file=str(self.folder / "kernel.json"))
         self.manager._kernel_spec = spec
         self.manager.start_kernel()
         self.client: BlockingKernelClient = self.manager.client()
@@ -52,6 +55,7 @@ class Running:
     def end(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        rmtree(self.folder)
 
 
 @pytest.fixture(scope="module")

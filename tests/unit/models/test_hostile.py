@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import lens.models
 from lens.errors import LensError, ModelError
 from lens.models import _load, resolve
-from lens.models._memory import needed
+from lens.models._room import needed
 
 
 @pytest.fixture
