@@ -50,7 +50,7 @@ GROWTH = 0.03  # of what is held, an hour: more than this is growth, if it is mo
 def typing(page: Page, chance: random.Random) -> None:
     """A new sentence, now and then none, or a very long one."""
     count = chance.choice((0, 3, 8, 12, 200))
-    page.get_by_role("textbox", name="Sentence").fill(" ".join(chance.choices(WORDS, k=count)))
+    page.get_by_role("textbox", name="Sentence", exact=True).fill(" ".join(chance.choices(WORDS, k=count)))
 
 
 def sliding(page: Page, chance: random.Random) -> None:
@@ -151,7 +151,7 @@ class Soak:
         """Before a visitor leaves: the page still answers a plain sentence."""
         try:
             choosing(page, _Only("demo"))
-            page.get_by_role("textbox", name="Sentence").fill("The old man sat by the")
+            page.get_by_role("textbox", name="Sentence", exact=True).fill("The old man sat by the")
             page.get_by_role("tab", name="Jump", exact=True).click()
             page.wait_for_selector(
                 ".lens-topk:not([aria-busy=true]) [data-column=model] [data-token-id]", timeout=60_000
