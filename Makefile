@@ -1,6 +1,6 @@
 # `make app` and `make test` are all that one needs: each first makes its own environment in .venv.
 
-.PHONY: app lab test clean lint format-check types floors unit notebook docs ui wheel
+.PHONY: app lab test bench bench-gpu clean lint format-check types floors unit notebook docs ui wheel
 .DEFAULT_GOAL := app
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
@@ -54,6 +54,12 @@ wheel: $(READY)
 	@rm -rf dist
 	@said=$$($(BIN)/python -m build --wheel --no-isolation 2>&1) || { echo "$$said" >&2; exit 1; }
 	@$(PYTEST) tests/wheel
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(OPTIONS)
+
+bench-gpu: $(READY)
+	@$(BIN)/python -m benchmarks --device cuda $(OPTIONS)
 
 # The compiler of the wheel comes first and pinned, so that nothing is fetched behind the constraints' back.
 $(READY): pyproject.toml constraints.txt

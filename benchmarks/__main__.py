@@ -20,19 +20,21 @@ PARTS = {
     "start": [],
     "memory": [],
     "growth": ["--picture", str(ROOT / "docs" / "growth.svg")],
+    "picture": [],
 }
+SHORT = {"fit": ["--sentences", "800"], "sweep": ["--texts", "2", "--rounds", "1"]}  # of long ones; they take no turns
 ON_GPU = {"read": ["--tokens", "64"], "generate": []}
 
 
 def main() -> None:
-    asked = options(__doc__, only={"nargs": "*", "choices": list(PARTS), "help": "which parts, instead of all"})
+    asked = options(__doc__, only={"nargs": "*", "choices": [*PARTS, *SHORT], "help": "which parts, instead of all"})
     shared = ["--rounds", str(asked.rounds), "--clock", asked.clock, "--threads", str(asked.threads)]
     shared += ["--device", asked.device, *["--tiny"] * asked.tiny]
-    parts = PARTS if asked.device == "cpu" else ON_GPU
+    parts = PARTS | SHORT if asked.device == "cpu" else ON_GPU
     for name in asked.only or parts:
-        own = [] if asked.tiny else parts[name]
+        own = parts[name] if name in SHORT else [*([] if asked.tiny else parts[name]), *shared]
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *own, *shared],
+            [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *own],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
