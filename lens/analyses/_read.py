@@ -18,6 +18,7 @@ from lens.execution import apply_cast, execute, maps_for
 from lens.models import Model, Recording, Tokens
 from lens.numerics import NO_TOKEN, Reading, Scores, joined, score
 from lens.plans import Blocks, Plan
+from lens.wire import served
 
 __all__ = ["labels_of", "read", "read_recording"]
 
@@ -26,6 +27,7 @@ MAX_K = 100  # more rows than a person reads
 CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
 
 
+@served()
 @memory_in_words
 def read(
     model: Model,
@@ -57,6 +59,7 @@ def read(
     return read_recording(model.record(tokens), tokens, casts=casts, target=target, k=k, position=position, maps=maps)
 
 
+@served()
 @memory_in_words
 def read_recording(
     recording: Recording,

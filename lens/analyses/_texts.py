@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lens.errors import LensError, TextError
 from lens.models import Model, Tokens
+from lens.wire import values
 
 __all__ = ["Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "stepwise"]
 
@@ -49,6 +50,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+values(Progress)
 
 
 @dataclass(frozen=True)

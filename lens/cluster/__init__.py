@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from lens.cluster._ray import ray
+from lens.cluster._serve import Serving, start, stop
 
-__all__ = ["ray"]
+__all__ = ["Serving", "ray", "start", "stop"]
