@@ -62,11 +62,8 @@ def _amount(text: str) -> float:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
-    from lens.cluster import ray
-    from lens.models import resolve
-
-    ray()  # said before anything else is done
     from lens.cluster import Serving, start, stop
+    from lens.models import resolve
 
     if chosen.public and chosen.token:
         raise LensError("--public lets everyone in and --token does not; give one of them.")
@@ -92,8 +89,8 @@ def _serve(chosen: argparse.Namespace) -> None:
     if chosen.host not in LOOPBACK and not chosen.public and not chosen.token:
         serving = replace(serving, token=new_token())
     ended = threading.Event()
+    address = start(serving)
     try:
-        address = start(serving)
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: ended.set())
         print(f"An engine with {', '.join(chosen.models)} is at {address} …  Ctrl-C stops it", flush=True)

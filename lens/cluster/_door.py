@@ -41,9 +41,8 @@ class Door:
         place = request.url.path.rstrip("/").rpartition("/")[2]
         try:
             if place == "health" and request.method == "GET":
-                return Response(
-                    json.dumps({"lens": __version__, "questions": self._host.questions}), 200, SAFE, "application/json"
-                )
+                state = {"lens": __version__, "questions": self._host.questions}
+                return Response(json.dumps(state), 200, SAFE, "application/json")
             if place != "ask" or request.method != "POST":
                 raise Refused("This is a shared engine of lens: questions are sent to /ask by POST.", 404)
             self._admit(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from lens.errors import LensError
 __all__ = ["Serving", "start", "stop"]
 
 NAME: Final = "lens"  # of the application
-ATTEMPTS: Final = 3  # to start a cluster
+ATTEMPTS: Final = 5  # to start a cluster
 STOPPING: Final = 5.0  # seconds in which a replica that is told to stop lets its work end
 
 
@@ -65,12 +66,23 @@ def start(serving: Serving) -> str:
 
     LensError where there is no such cluster, or the models can't be loaded there.
     """
+    _require_free(serving)
     _join(serving)
+    try:
+        _run(serving)
+    except Exception as error:  # noqa: BLE001 - whatever Ray says of it
+        stop()
+        raise LensError(f"The engine did not start: {_last_line(error)}") from None
+    return f"http://{serving.host}:{serving.port}/" + (f"?token={serving.token}" if serving.token else "")
+
+
+def _run(serving: Serving) -> None:
     from ray import serve as ray_serve
     from ray.serve.config import HTTPOptions
 
     http = HTTPOptions(host=serving.host, port=serving.port, request_timeout_s=None)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray_serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
     deployment = ray_serve.deployment(
         name="engine",
@@ -83,12 +95,18 @@ def start(serving: Serving) -> str:
         health_check_timeout_s=60.0,
         logging_config=quiet,
     )(Replica)
+    ray_serve.run(deployment.bind(serving), name=NAME, route_prefix="/")
+
+
+def _require_free(serving: Serving) -> None:
+    """LensError for a port that cannot be had, before half a cluster stands; of other machines it is not known."""
     try:
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        ray_serve.run(deployment.bind(serving), name=NAME, route_prefix="/")
-    except RuntimeError as error:
-        raise LensError(f"The engine did not start: {_last_line(error)}") from None
-    return f"http://{serving.host}:{serving.port}/" + (f"?token={serving.token}" if serving.token else "")
+        socket.create_server((serving.host, serving.port)).close()
+    except OSError as error:
+        if serving.address is None:
+            raise LensError(
+                f"Cannot listen on {serving.host!r}, port {serving.port}: {error.strerror}. Give another with --port."
+            ) from None
 
 
 def stop() -> None:

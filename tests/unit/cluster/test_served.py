@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -29,8 +30,7 @@ PLANS = [f"0-{n} {n + 2}-11" for n in range(8)]
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
     """The address of a served engine, and the process that serves it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = _free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         command = [sys.executable, "-m", "lens.app.cli", "serve", "demo", "--port", str(port), *options]
@@ -41,11 +41,11 @@ def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
             stderr=subprocess.PIPE,
             text=True,
         ) as served:
-            said = threading.Thread(target=served.stderr.read, daemon=True)  # type: ignore[union-attr]
-            said.start()
+            said: list[str] = []
+            threading.Thread(target=lambda: said.extend(served.stderr or []), daemon=True).start()
             try:
                 line = next((line for line in served.stdout if "is at http" in line), "")  # type: ignore[union-attr]
-                assert line, f"it ended with {served.wait()}"
+                assert line, f"it ended with {served.wait()}: {said}"
                 yield line.split()[6], psutil.Process(served.pid)
             finally:
                 served.send_signal(signal.SIGINT)
@@ -53,6 +53,14 @@ def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
                     served.wait(60)
                 finally:
                     served.kill()
+
+
+def _free_port() -> int:
+    """A port below those that the system hands out: between now and then, Ray takes dozens of these."""
+    for port in random.Random(os.getpid()).sample(range(20_000, 32_000), 50):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no port is free")
 
 
 def replica(of: psutil.Process) -> psutil.Process:
