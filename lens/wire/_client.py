@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -57,6 +58,7 @@ class Engine:
             raise EngineError("The token in the engine's address has characters that no token has.")
         self._here = parts.hostname in LOOPBACK
         self._link: _Link | None = None
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Engine({self.address!r})"
@@ -171,11 +173,12 @@ class Engine:
         )
 
     def _linked(self) -> _Link:
-        if self._link is None or self._link.process != os.getpid():
-            timeout = httpx.Timeout(SILENCE, connect=KNOCK)
-            client = httpx.Client(timeout=timeout, trust_env=not self._here, limits=httpx.Limits(max_connections=None))
-            self._link = _Link(os.getpid(), client, secrets.token_urlsafe(18))
-        return self._link
+        with self._lock:
+            if self._link is None or self._link.process != os.getpid():
+                timeout, limits = httpx.Timeout(SILENCE, connect=KNOCK), httpx.Limits(max_connections=None)
+                client = httpx.Client(timeout=timeout, trust_env=not self._here, limits=limits)
+                self._link = _Link(os.getpid(), client, secrets.token_urlsafe(18))
+            return self._link
 
 
 def _arrived(value: Any) -> Any:

@@ -3,75 +3,26 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 
 import lens
 from lens.analyses import heldout_sentences
+from tests.unit.cluster._served import replica, serving
 
 TEXT = "The old man sat by the fire"
 PLANS = [f"0-{n} {n + 2}-11" for n in range(8)]
 
 
-@contextmanager
-def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of a served engine, and the process that serves it."""
-    port = _free_port()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        command = [sys.executable, "-m", "lens.app.cli", "serve", "demo", "--port", str(port), *options]
-        with subprocess.Popen(
-            command,
-            env=environment | {"RAY_TMPDIR": folder},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as served:
-            said: list[str] = []
-            threading.Thread(target=lambda: said.extend(served.stderr or []), daemon=True).start()
-            try:
-                line = next((line for line in served.stdout if "is at http" in line), "")  # type: ignore[union-attr]
-                assert line, f"it ended with {served.wait()}: {said}"
-                yield line.split()[6], psutil.Process(served.pid)
-            finally:
-                served.send_signal(signal.SIGINT)
-                try:
-                    served.wait(60)
-                finally:
-                    served.kill()
-
-
-def _free_port() -> int:
-    """A port below those that the system hands out: between now and then, Ray takes dozens of these."""
-    for port in random.Random(os.getpid()).sample(range(20_000, 32_000), 50):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise OSError("no port is free")
-
-
-def replica(of: psutil.Process) -> psutil.Process:
-    """The process that holds the model."""
-    return next(each for each in of.children(recursive=True) if "ServeReplica" in " ".join(each.cmdline()))
-
-
 def test_a_served_engine_answers_and_goes_on_after_its_worker_was_killed() -> None:
     here = lens.load("demo")
     texts = heldout_sentences()[:80]
-    with serving("--token", "known-token") as (address, process):
+    with serving("demo", "--token", "known-token") as (address, process):
         assert address.endswith("?token=known-token")
         there = lens.load("demo", engine=address)
         assert np.array_equal(lens.read(there, TEXT).kl, lens.read(here, TEXT).kl)
