@@ -9,7 +9,7 @@ WORKDIR /srv/source
 RUN mamba env create --yes --prefix /srv/lens --file binder/environment.yml \
  && PATH=/srv/lens/bin:$PATH bash binder/postBuild \
  && mamba clean --all --yes
-ENV PATH=/srv/lens/bin:$PATH HF_HUB_OFFLINE=1
+ENV PATH=/srv/lens/bin:$PATH HF_HUB_OFFLINE=1 MALLOC_ARENA_MAX=2
 
 RUN id --user 1000 >/dev/null 2>&1 || useradd --create-home --uid 1000 lens
 USER 1000

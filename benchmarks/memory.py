@@ -11,14 +11,20 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+import numpy as np
 
 from benchmarks._measure import gpt2, machine, made_maps, options, say, size, table, text_of
 
 LAYERS, WIDTH = 48, 1600
-PROCESSES = 5  # of which each says a peak
+PROCESSES = 9  # of which each says a peak
+SERIES = 3  # processes that read sentence after sentence
+EVERY, WARM = 10, 50  # readings between two looks, and before the first
 
 
 def main() -> None:
@@ -39,12 +45,14 @@ def main() -> None:
         weights = sum(parameter.nbytes for parameter in model.hf.parameters())
         del model
         _sparse_maps(Path(made) / "large", *((4, 32) if asked.tiny else (LAYERS, WIDTH)))
-        count = 20 if asked.tiny else asked.readings
-        found = {job: _apart(job, Path(made), count) for job in ("readings", "maps")}
+        count = 60 if asked.tiny else asked.readings
+        maps = _apart("maps", Path(made), 0)
+        series = [_apart("readings", Path(made), count)["seen"] for _ in range(1 if asked.tiny else SERIES)]
         tries = [_apart("peak", Path(made), 0) for _ in range(1 if asked.tiny else PROCESSES)]
     peaks = sorted((each["peak"] - each["before"]) / weights for each in tries)
     peak = median(peaks)
-    left = found["readings"]["after"] / found["readings"]["before"] - 1
+    grown = [_grown(seen) for seen in series]
+    left = max((each[0] for each in grown), key=abs)
     rows = [
         [
             "peak of load and read, × the weights",
@@ -54,18 +62,18 @@ def main() -> None:
             peak <= 1.2,
         ],
         [
-            f"memory after {count:,} readings, against before",
-            f"{found['readings']['before'] / 2**20:,.0f} MB",
+            f"memory in the last tenth of {count:,} readings, against the first",
+            f"{median(series[0]) / 2**20:,.0f} MB",
             "±3 %",
-            f"{left:+.1%}",
+            " · ".join(f"{change:+.1%}" for change, _, _ in grown),
             abs(left) <= 0.03,
         ],
         [
-            f"maps, one pair after another, {found['maps']['pairs']:,} pairs, {found['maps']['bytes'] / 2**30:.1f} GB",
+            f"maps, one pair after another, {maps['pairs']:,} pairs, {maps['bytes'] / 2**30:.1f} GB",
             "",
             "100 MB",
-            f"{found['maps']['grown'] / 2**20:.0f} MB",
-            found["maps"]["grown"] < 100 * 2**20,
+            f"{maps['grown'] / 2**20:.0f} MB",
+            maps["grown"] < 100 * 2**20,
         ],
     ]
     say(
@@ -74,13 +82,24 @@ def main() -> None:
             [[*row[:-1], "met" if row[-1] else "**not met**"] for row in rows],
         )
     )
+    slopes = " · ".join(f"{slope:+.2f} ± {error:.2f}" for _, slope, error in grown)
+    ranges = " · ".join(f"{min(seen) / 2**20:.0f}–{max(seen) / 2**20:.0f}" for seen in series)
+    say(f"Readings, looked at every {EVERY}: a slope of {slopes} % per thousand (standard error), within {ranges} MB.")
     return None
 
 
-def _apart(job: str, folder: Path, readings: int) -> dict[str, int]:
+def _grown(seen: Sequence[int]) -> tuple[float, float, float]:
+    """By how much the last tenth is above the first (medians), and the line through all, in % per 1,000 readings."""
+    tenth = max(1, len(seen) // 10)
+    first, last = median(seen[:tenth]), median(seen[-tenth:])
+    (slope, _), covariance = np.polyfit(np.arange(len(seen)) * EVERY / 1000, 100 * np.array(seen) / first, 1, cov=True)
+    return last / first - 1, float(slope), float(covariance[0, 0] ** 0.5)
+
+
+def _apart(job: str, folder: Path, readings: int) -> dict[str, Any]:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.memory", "--job", job, "--folder", folder]
     done = subprocess.run([*command, "--readings", str(readings)], capture_output=True, text=True, check=True)  # noqa: S603
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -97,16 +116,17 @@ def _peak(folder: Path, _readings: int) -> dict[str, int]:
     return {"before": before, "peak": _highest()}
 
 
-def _readings(_folder: Path, readings: int) -> dict[str, int]:
+def _readings(_folder: Path, readings: int) -> dict[str, list[int]]:
     import lens
 
     model = lens.load("demo")
     words = model.encode("The old man sat by the fire and looked at the window of his house").labels
-    for turn in range(50 + readings):
-        if turn == 50:
-            before = _own()
+    seen = []
+    for turn in range(WARM + readings):
+        if turn >= WARM and turn % EVERY == 0:
+            seen.append(_own())
         lens.read(model, f"{turn} {words[turn % len(words)]} the old man sat by the fire " + "and on " * (turn % 7))
-    return {"before": before, "after": _own()}
+    return {"seen": seen}
 
 
 def _maps(folder: Path, _readings: int) -> dict[str, int]:
@@ -122,7 +142,7 @@ def _maps(folder: Path, _readings: int) -> dict[str, int]:
     return {"grown": grown, "pairs": len(pairs), "bytes": (folder / "large" / "maps.safetensors").stat().st_size}
 
 
-JOBS = {"peak": _peak, "readings": _readings, "maps": _maps}
+JOBS: dict[str, Callable[[Path, int], Any]] = {"peak": _peak, "readings": _readings, "maps": _maps}
 
 
 def _own() -> int:

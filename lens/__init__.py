@@ -109,7 +109,7 @@ _HOMES: Final = {
     "recipes": "lens.plans",
 }
 
-_ROOMS: Final = ("panels", "views")  # whole modules of things to look at: lens.panels.jump(model), lens.views.curves(…)
+_ROOMS: Final = ("cluster", "panels", "views")  # whole modules: lens.panels.jump(model), lens.views.curves(…)
 
 
 def __getattr__(name: str) -> Any:

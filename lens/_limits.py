@@ -7,7 +7,7 @@ from typing import Final
 
 from lens.errors import LensError
 
-__all__ = ["DEFAULTS", "allowed_models", "higher", "limit", "variable"]
+__all__ = ["DEFAULTS", "PUBLIC", "allowed_models", "for_public", "higher", "limit", "variable"]
 
 DEFAULTS: Final = {
     "text": 20_000,  # characters of a sentence
@@ -18,6 +18,16 @@ DEFAULTS: Final = {
     "plans": 20_000,  # of one sweep
     "own_text": 2_000_000,  # characters of a text that maps are fitted on in a panel
     "seconds": 86_400,  # that one piece of a panel's work may take
+}
+PUBLIC: Final = {  # where anyone may come (`lens app --public`): as much as the lessons and every panel's start need
+    "text": 5_000,
+    "plan": 2_000,
+    "tokens": 256,
+    "steps": 256,
+    "new_tokens": 256,
+    "plans": 2_000,
+    "own_text": 200_000,
+    "seconds": 60,
 }
 MODELS: Final = "LENS_MODELS"
 
@@ -40,6 +50,12 @@ def variable(name: str) -> str:
 def higher(name: str) -> str:
     """How more is allowed: the end of every refusal."""
     return f"Who runs lens can allow more by {variable(name)}."
+
+
+def for_public(models: tuple[str, ...]) -> dict[str, str]:
+    """The variables to set where anyone may come, of those that who runs lens has not set; `models` may be loaded."""
+    wanted = {MODELS: ",".join(models)} | {variable(name): str(most) for name, most in PUBLIC.items()}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def allowed_models() -> tuple[str, ...] | None:

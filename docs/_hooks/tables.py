@@ -151,7 +151,8 @@ def _first(text: str) -> str:
 
 def _allowed(name: str, trait: Any) -> str:
     if isinstance(trait, Enum):
-        return ", ".join(f"`{value}`" for value in trait.values or ())
+        named = [f"`{value}`" for value in trait.values or () if value is not None]
+        return ", ".join(named) + (", or nothing" if None in (trait.values or ()) else "")
     if isinstance(trait, (Int, Float)):
         return f"{trait.min:,} to {trait.max:,}" + (", or nothing" if trait.allow_none else "")
     if name == "panel":

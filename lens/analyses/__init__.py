@@ -15,6 +15,7 @@ from lens.analyses._plans import alternation, submodules
 from lens.analyses._r2 import r2
 from lens.analyses._read import read, read_recording
 from lens.analyses._sample import heldout_sentences, sample_sentences
+from lens.analyses._shards import Shard, Workers
 from lens.analyses._sweep import sweep
 from lens.analyses._texts import Progress
 from lens.analyses._transfer import transfer
@@ -23,6 +24,8 @@ __all__ = [
     "PAINTERS",
     "Budget",
     "Progress",
+    "Shard",
+    "Workers",
     "alternation",
     "compare_plan",
     "compare_recording",

@@ -30,8 +30,8 @@ class Budget:
 values(Budget)
 
 
-def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None) -> Budget:
-    """As few passes as fit into `memory` bytes, by default half of what is free.
+def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None, sums: int = 1) -> Budget:
+    """As few passes as fit into `memory` bytes, by default half of what is free; moments are there `sums` times.
 
     Raises LensError, saying what would help, where not even one pair at a time fits beside the maps themselves.
     """
@@ -40,10 +40,10 @@ def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None) ->
     fixed = maps + _work(width)
     passes: list[list[Pair]] = [[]]
     for pair in sorted(pairs, key=lambda pair: str(pair[0]).zfill(9)):
-        if passes[-1] and fixed + _pass(passes[-1] + [pair], width, kinds) > allowed:
+        if passes[-1] and fixed + _pass(passes[-1] + [pair], width, kinds, sums) > allowed:
             passes.append([])
         passes[-1].append(pair)
-    needed = fixed + max(_pass(chosen, width, kinds) for chosen in passes)
+    needed = fixed + max(_pass(chosen, width, kinds, sums) for chosen in passes)
     if needed > allowed:
         raise LensError(
             f"This fit of {len(pairs):,} pairs needs {needed / 1e9:.2f} GB, {maps / 1e9:.2f} GB of it for the maps, "
@@ -52,11 +52,11 @@ def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None) ->
     return Budget(tuple(map(tuple, passes)), needed)
 
 
-def _pass(pairs: Sequence[Pair], width: int, kinds: int) -> int:
+def _pass(pairs: Sequence[Pair], width: int, kinds: int, sums: int) -> int:
     """Moments of each pair and source, and the sums for held-out scores of each cast, `id` among them."""
     sources = len({source for source, _ in pairs})
     scores = len(pairs) * (kinds + 3) * 2 * GROUPS * width * DOUBLE
-    return (len(pairs) + sources) * width**2 * DOUBLE + scores
+    return sums * ((len(pairs) + sources) * width**2 * DOUBLE + scores)
 
 
 def _work(width: int) -> int:

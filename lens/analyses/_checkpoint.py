@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lens._whole import whole_file
 from lens.errors import LensError
 
 __all__ = ["Checkpoint"]
@@ -70,17 +70,13 @@ class Checkpoint:
 
 def _write(folder: Path, name: str, write: Callable[[Path], None]) -> None:
     """Beside the old file first, then in its place: a killed process leaves the one or the other."""
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(folder / name)
+        with whole_file(folder / name) as beside:
+            write(beside)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LensError(
             f"The checkpoint could not be written ({reason}). What was kept before is untouched; "
             "make room, or give another folder, and start again to go on."
         ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

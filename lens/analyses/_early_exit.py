@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens.analyses._tally import checked_casts, chunks
-from lens.analyses._texts import Batch, Positions, Progress, Report, batches, checked_texts, stepwise
+from lens.analyses._texts import Batch, Positions, Progress, Report, batches, checked_texts, pace, stepwise
 from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution import apply_cast, maps_for
@@ -119,7 +119,8 @@ def _table(
 ) -> _Table:
     parts: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
     seen: list[Batch] = []
-    for batch in stepwise(model, texts, positions, seed, progress, Progress("early exit", 0, len(texts), 0, 0.0)):
+    start = Progress("early exit", 0, len(texts), 0, 0.0)
+    for batch in stepwise(model, texts, positions, seed, progress, start, most=pace(progress)):
         recording = model.record(batch.tokens, head=False)
         parts.append(_confidences(model, recording, batch, casts, maps))
         seen.append(batch)

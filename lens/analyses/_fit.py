@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -18,13 +19,15 @@ from lens._memory import memory_in_words
 from lens._version import __version__
 from lens.analyses._budget import Budget, budget
 from lens.analyses._checkpoint import Checkpoint
-from lens.analyses._r2 import Scores, card_scores, residuals_of
+from lens.analyses._r2 import Scores, card_scores
+from lens.analyses._shards import Workers, gathered_by
+from lens.analyses._sums import Scoring, Summing
 from lens.analyses._texts import Positions, Progress, Report, checked_texts
-from lens.analyses._vectors import gathered, part_pairs
+from lens.analyses._vectors import part_pairs
 from lens.casts import Card, Cast, Maps, cast_named, casts
 from lens.errors import LensError, TextError
 from lens.models import Model
-from lens.numerics import Moments, Pair, Site, least_squares
+from lens.numerics import Moments, Pair, Residuals, Site, least_squares
 from lens.plans import PARTS
 from lens.wire import served
 
@@ -46,6 +49,7 @@ class _Request:
     seed: int
     texts: Sequence[str]
     heldout: Sequence[str]
+    workers: Workers | None
 
     @cached_property
     def part_pairs(self) -> dict[tuple[str, int, int], Pair]:
@@ -63,10 +67,11 @@ class _Request:
         kinds, texts = [cast.name for cast in self.kinds], [digest(self.texts), digest(self.heldout)]
         what: tuple[Any, ...] = (kinds, self.pairs, self.parts, self.positions, self.options, self.seed)
         facts = [self.model.fingerprint, *what, *texts, __version__]
+        facts += [] if self.workers is None else [self.workers.shard]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-@served(stays=("memory", "checkpoint"))
+@served(stays=("memory", "checkpoint", "workers"))
 @memory_in_words
 def fit(
     model: Model,
@@ -84,6 +89,7 @@ def fit(
     corpus: str = "unnamed",
     heldout_corpus: str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    workers: Workers | None = None,
     progress: Report | None = None,
 ) -> Maps:
     """Fit maps between boundaries of `model` on `texts`, one sentence each, and score them on held-out text.
@@ -99,15 +105,18 @@ def fit(
       all pairs fit, they are fitted in several passes over the text. It does not grow with the text.
     - `checkpoint`: a folder in which the work is kept while it goes on; the same call goes on from there and gives the
       same maps. Delete it once the maps are saved.
+    - `workers`: who reads the text, in shards, instead of this process: `lens.cluster.Workers(…)`. The maps are the
+      same to rounding. `memory` is then what each of them may take, and this process too.
     - `progress` hears a `Progress` before the first batch and after each, and may raise to stop.
 
     The card holds the held-out r² of each pair for each kind and for `id`, with standard errors over sentences, and how
     well each source's vectors determined its maps. Raises TextError, LensError, and ModelError for absent parts.
     """
-    request = _request(model, texts, kind, pairs, parts, positions, ridge, rank, holdout, seed)
+    request = _request(model, texts, kind, pairs, parts, positions, ridge, rank, holdout, seed, workers)
     kept = Checkpoint(checkpoint, request.job)
     plan = _passes(request, memory, kept)
-    done = [_pass(request, plan, number, kept, progress) for number in range(len(plan.passes))]
+    with workers or nullcontext():
+        done = [_pass(request, plan, number, kept, progress) for number in range(len(plan.passes))]
     tensors = {name: tensor for part in done for name, tensor in part.tensors.items()}
     return Maps(_card(request, done, corpus, heldout_corpus), tensors)
 
@@ -140,6 +149,7 @@ def _request(
     rank: int | None,
     holdout: float | Sequence[str],
     seed: int,
+    workers: Workers | None,
 ) -> _Request:
     kinds = tuple(_fittable(name) for name in dict.fromkeys([kind] if isinstance(kind, str) else kind))
     if not kinds:
@@ -147,7 +157,7 @@ def _request(
     options = _options(kinds, ridge, rank, model.width)
     train, heldout = split(texts, holdout, seed)
     chosen = _pairs(pairs, model.n_blocks)
-    return _Request(model, kinds, chosen, _parts(parts), positions, options, seed, train, heldout)
+    return _Request(model, kinds, chosen, _parts(parts), positions, options, seed, train, heldout, workers)
 
 
 def _fittable_names() -> list[str]:
@@ -217,7 +227,8 @@ def _passes(request: _Request, memory: int | None, kept: Checkpoint) -> Budget:
     if (before := kept.load("passes")) is not None:
         facts = before[1]
         return Budget(tuple(tuple(map(tuple, chosen)) for chosen in facts["passes"]), facts["memory"])
-    plan = budget(request.wanted, request.model.width, len(request.kinds), memory)
+    sums = 1 if request.workers is None else 3  # those of all, of the shard just added, and of the next as it comes
+    plan = budget(request.wanted, request.model.width, len(request.kinds), memory, sums)
     kept.keep("passes", {}, {"passes": plan.passes, "memory": plan.memory})
     return plan
 
@@ -256,28 +267,29 @@ def _moments(
     if (before := kept.load("moments")) is not None:
         tensors, facts = before
         moments.restore(tensors)
-        skip = facts["batches"]
+        skip = facts["read"]
         start = replace(start, sentences=facts["texts"], tokens=facts["tokens"], resumed=facts["texts"])
-    for chunk in gathered(
-        request.model,
-        request.texts,
-        moments.sites,
-        parts=_parts_in(pairs),
-        positions=request.positions,
-        seed=request.seed,
-        report=report,
-        start=start,
-        skip=skip,
-    ):
-        moments.update(chunk.at)
+    for facts in _added(request, moments, start, report, skip):
         if kept.due():
-            facts = {"batches": chunk.batches, "texts": chunk.texts, "tokens": chunk.tokens}
             kept.keep("moments", moments.state(), facts)
     return moments
 
 
-def _parts_in(pairs: Sequence[Pair]) -> list[str]:
-    return list(dict.fromkeys(str(source)[1:].split(".")[0] for source, _ in pairs if isinstance(source, str)))
+def _added(
+    request: _Request, moments: Moments, start: Progress, report: Report | None, skip: int
+) -> Iterator[dict[str, int]]:
+    """Add the texts to the moments; says after each step how many batches or shards, texts and vectors are in them."""
+    work, model, workers = Summing(moments.pairs, request.positions, request.seed), request.model, request.workers
+    if workers is None:
+        for chunk in work.chunks(model, request.texts, moments, report=report, start=start, skip=skip):
+            moments.update(chunk.at)
+            facts = {"read": chunk.batches, "texts": chunk.texts, "tokens": chunk.tokens}
+            del chunk  # before the next is gathered
+            yield facts
+        return
+    for shard, found in gathered_by(workers, model, work, request.texts, report, start, skip):
+        moments.merge(found)
+        yield {"read": shard.number, "texts": shard.first + len(shard.texts), "tokens": moments.count}
 
 
 def _solved(request: _Request, moments: Moments) -> tuple[dict[str, Tensor], dict[str, int], dict[str, float]]:
@@ -311,32 +323,15 @@ def _solve(cast: Cast, moments: Moments, source: Site, targets: Sequence[Site], 
 def _scored(
     request: _Request, pairs: Sequence[Pair], tensors: Mapping[str, Tensor], start: Progress, report: Report | None
 ) -> tuple[Scores, int]:
-    kinds = {cast.name: cast for cast in (cast_named("id"), *request.kinds)}
-
-    def predict(label: str, pair: Pair, vectors: Tensor) -> Tensor:
-        source, target = pair
-        if isinstance(source, str):
-            return vectors @ tensors[f"{source.removesuffix('.in')}.matrix"].double().T
-        names = {name: tensors[f"{label}.{source}.{target}.{name}"] for name in kinds[label].tensors}
-        return kinds[label].apply(vectors, **names)
-
-    labels = {pair: _labels(pair, kinds) for pair in pairs}
-    residuals = residuals_of(
-        request.model,
-        request.heldout,
-        labels,
-        predict,
-        parts=_parts_in(pairs),
-        positions=request.positions,
-        seed=request.seed + 1,
-        report=report,
-        start=start,
-    )
-    return card_scores(residuals, labels), residuals.count
-
-
-def _labels(pair: Pair, kinds: Iterable[str]) -> list[str]:
-    return list(kinds) if isinstance(pair[0], int) else [f"{pair[0]}".split(".")[0]]
+    kinds = tuple(cast.name for cast in request.kinds)
+    work = Scoring(tuple(pairs), kinds, tensors, request.positions, request.seed + 1)
+    if request.workers is None:
+        residuals = work.over(request.model, request.heldout, report=report, start=start)
+    else:
+        residuals = Residuals(request.model.width)
+        for _, found in gathered_by(request.workers, request.model, work, request.heldout, report, start):
+            residuals.merge(found)
+    return card_scores(residuals, work.labels), residuals.count
 
 
 def _card(request: _Request, done: Sequence[_Done], corpus: str, heldout_corpus: str | None) -> Card:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens.analyses._sweep import judging
-from lens.analyses._texts import Batch, Progress, Report, checked_texts, stepwise
+from lens.analyses._texts import Batch, Progress, Report, checked_texts, pace, stepwise
 from lens.models import Model, Recording
 from lens.numerics import COSINES, Estimate, LayerStats, Massive, ratio
 from lens.wire import served
@@ -43,7 +43,7 @@ def layers(
     means = _means(model, texts, seed, progress)
     sums = _Sums(len(texts), model.n_blocks)
     start = Progress("layers", 0, len(texts), 0, 0.0, 2, 2)
-    for batch in stepwise(model, texts, "all", seed, progress, start):
+    for batch in stepwise(model, texts, "all", seed, progress, start, most=pace(progress)):
         recording = model.record(batch.tokens, head=False)
         taken = torch.stack([batch.take(stream).float() for stream in recording.streams])  # (L+1, N, width)
         _geometry(sums, batch, taken, means, model.kind == "causal")
@@ -75,7 +75,7 @@ def _means(model: Model, texts: Sequence[str], seed: int, progress: Report | Non
     """The mean stream (L+1, 1, width) over all tokens."""
     total, count = torch.zeros(model.n_blocks + 1, model.width, dtype=torch.float64), 0
     start = Progress("means", 0, len(texts), 0, 0.0, 1, 2)
-    for batch in stepwise(model, texts, "all", seed, progress, start):
+    for batch in stepwise(model, texts, "all", seed, progress, start, most=pace(progress)):
         streams = model.record(batch.tokens, head=False).streams
         total += torch.stack([batch.take(stream).double().sum(0).cpu() for stream in streams])
         count += len(batch.rows)

@@ -84,8 +84,9 @@ def residuals_of(
     seed: int,
     report: Report | None,
     start: Progress,
+    first: int = 0,
 ) -> Residuals:
-    """Residuals of what `predict` says for each pair under each of its labels, over the texts."""
+    """Residuals of what `predict` says for each pair under each of its labels, over texts numbered from `first`."""
     residuals = Residuals(model.width)
     sites: tuple[Site, ...] = tuple(dict.fromkeys(site for pair in labels for site in pair))
 
@@ -94,7 +95,9 @@ def residuals_of(
             for label in names:
                 yield label, pair, predict(label, pair, chunk.at[pair[0]])
 
-    for chunk in gathered(model, texts, sites, parts=parts, positions=positions, seed=seed, report=report, start=start):
+    for chunk in gathered(
+        model, texts, sites, parts=parts, positions=positions, seed=seed, report=report, start=start, first=first
+    ):
         residuals.update(chunk.at, chunk.sentences, chunk.positions, predictions(chunk))
     return residuals
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from lens._memory import memory_in_words
 from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
-from lens.execution import apply_cast, execute, maps_for
+from lens.execution import apply_cast, maps_for, onward
 from lens.models import Model, Recording, Tokens
 from lens.numerics import NO_TOKEN, Reading, Scores, joined, score
 from lens.plans import Blocks, Plan
@@ -24,7 +24,9 @@ __all__ = ["labels_of", "read", "read_recording"]
 
 NOTHING = "not a number"  # in the place of a token
 MAX_K = 100  # more rows than a person reads
-CHUNK = 64 * 2**20  # bytes of logits alive at once, so that a long text or a large vocabulary fits
+# bytes of logits alive at once, so that a long text or a large vocabulary fits; on a CPU few enough to be had again
+# without new pages from the system
+CHUNK, ON_CPU = 64 * 2**20, 24 * 2**20
 
 
 @served()
@@ -117,19 +119,20 @@ def _rows(
     """For each cast and each source below the target, the stream (positions, width) at the last boundary."""
     n_blocks = recording.model.n_blocks
     onwards = Plan((Blocks(target, n_blocks - 1),)) if target < n_blocks else None
+    places = list(positions)
     for cast in casts:
-        for source in range(target):
-            if onwards is None:  # nothing mixes positions any more: cast only those asked for
-                yield apply_cast(cast, source, target, recording.streams[source][0, list(positions)], maps)
-            else:
-                jumped = apply_cast(cast, source, target, recording.streams[source], maps)
-                yield execute(recording, onwards, stream=jumped)[-1][0, list(positions)]
+        if onwards is None:  # nothing mixes positions any more: cast only those asked for
+            for source in range(target):
+                yield apply_cast(cast, source, target, recording.streams[source][0, places], maps)
+        elif target:
+            jumped = [apply_cast(cast, source, target, recording.streams[source], maps) for source in range(target)]
+            yield from (ended[0, places] for ended in onward(recording, onwards, jumped))
 
 
 def _score_all(model: Model, rows: Iterator[Tensor], reference: Tensor, k: int) -> Scores:
     """(1 + casts · sources, positions, …): the model's own, then of each row, unembedded CHUNK bytes at a time."""
     positions, vocabulary = reference.shape
-    together = max(1, CHUNK // (positions * vocabulary * 4))
+    together = max(1, (ON_CPU if reference.device.type == "cpu" else CHUNK) // (positions * vocabulary * 4))
     parts = [score(reference[None], reference, k)]
     while batch := list(islice(rows, together)):
         parts.append(score(model.unembed(torch.stack(batch)), reference, k))

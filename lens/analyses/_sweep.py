@@ -16,7 +16,7 @@ from lens._limits import DEFAULTS, higher, limit
 from lens._memory import memory_in_words
 from lens.analyses._curves import by_position
 from lens.analyses._tally import chunk
-from lens.analyses._texts import BATCH, Batch, Positions, Progress, Report, batches, checked_texts, stepwise
+from lens.analyses._texts import BATCH, Batch, Positions, Progress, Report, batches, checked_texts, pace, stepwise
 from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution import Trie, execute, finals, prepared, trie
@@ -29,7 +29,6 @@ __all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep"]
 
 MAX_PLANS = DEFAULTS["plans"]
 MEMORY = 256 * 2**20  # bytes of streams alive at once
-WATCHED = 256  # tokens of a batch while somebody waits for what is known so far
 Row = str | Plan | Sequence[str | Plan]
 Plans = Mapping[str, Row] | Sequence[str | Plan]
 
@@ -70,7 +69,7 @@ def sweep(
     root = trie(asked)
     sums = _Sums.empty(len(texts), len(asked), len(bins))
     start = Progress("sweep", 0, len(texts), 0, 0.0)
-    most = min(_tokens(model, root, memory), WATCHED if stream else BATCH)
+    most = min(_tokens(model, root, memory), pace(stream))
     times = Estimate(np.full(len(rows), np.nan), np.full(len(rows), np.nan))
     for batch in stepwise(model, texts, positions, seed, progress, start, most=most):
         recording = model.record(batch.tokens, head=False)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, stepwise
+from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, pace, stepwise
 from lens.casts import Maps, cast_named
 from lens.errors import LensError
 from lens.models import Model, Recording
@@ -78,13 +78,16 @@ def tally(
     binned: Binned | None = None,
     bins: int = 1,
 ) -> Tally:
-    """Compare every final stream with the model's own on the tokens that count, over all texts."""
+    """Compare every final stream with the model's own on the tokens that count, over all texts.
+
+    `progress` is told after each batch, which is then small.
+    """
     texts = checked_texts(texts)
     counts = np.zeros((len(texts), bins))
     hits, sums = (np.zeros((len(texts), *shape, bins, last)) for last in (len(ks), 3))
     start = Progress(stage, 0, len(texts), 0, 0.0)
     limits = torch.tensor(ks)
-    for batch in stepwise(model, texts, positions, seed, progress, start):
+    for batch in stepwise(model, texts, positions, seed, progress, start, most=pace(progress)):
         recording = model.record(batch.tokens, head=False)
         own = _Own(model, batch.take(recording.streams[-1]))
         place = np.zeros(len(batch.rows), int) if binned is None else binned(batch, own.top).numpy()

@@ -16,11 +16,12 @@ from lens.errors import LensError, TextError
 from lens.models import Model, Tokens
 from lens.wire import values
 
-__all__ = ["Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "stepwise"]
+__all__ = ["BATCH", "Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "pace", "stepwise"]
 
 Positions = Literal["one", "all"]
 
 BATCH = 2048  # tokens in one forward; the streams of a batch are alive at once
+WATCHED = 256  # tokens of a batch while somebody waits for what is known so far
 BUFFER = 1024  # texts that are sorted by length together, so that little of a batch is padding
 
 
@@ -79,20 +80,32 @@ def checked_texts(texts: Sequence[str], least: int = 1) -> list[str]:
     return kept
 
 
-def batches(model: Model, texts: Iterable[str], positions: Positions, seed: int, most: int = BATCH) -> Iterator[Batch]:
+def pace(watched: object) -> int:
+    """Tokens of a batch: few where somebody watches, so that they soon see how far it is."""
+    return WATCHED if watched else BATCH
+
+
+def batches(
+    model: Model, texts: Iterable[str], positions: Positions, seed: int, most: int = BATCH, first: int = 0
+) -> Iterator[Batch]:
     """The texts in batches of at most `most` tokens with their padding, or of one text that is longer.
 
     "one" counts a random token of each text, any of them ("Jump to Conclusions", section 3.1): a causal model reads
     the text up to it, a masked model reads the whole with that token masked. "all" counts every token; a masked model
-    then reads the text with one random word masked. The choice depends on the seed and the text's number alone.
+    then reads the text with one random word masked. The choice depends on the seed and the text's number alone, which
+    counts from `first`. Small batches come in a random order, so that the time which the first of them took foretells
+    the rest.
     """
     if positions not in ("one", "all"):
         raise LensError(f'positions is {positions!r}: give "one" random token a sentence, or "all" of them.')
-    numbered = iter(enumerate(texts))
+    numbered = iter(enumerate(texts, first))
     while buffer := list(islice(numbered, BUFFER)):
         drawn = [_drawn(model, number, text, positions, seed) for number, text in buffer]
         drawn.sort(key=lambda item: len(item.tokens))
-        yield from _packed(drawn, positions, most)
+        packed = list(_packed(drawn, positions, most))
+        if most < BATCH:
+            random.Random(seed).shuffle(packed)  # noqa: S311 - no secret
+        yield from packed
 
 
 def stepwise(
@@ -104,12 +117,13 @@ def stepwise(
     start: Progress,
     skip: int = 0,
     most: int = BATCH,
+    first: int = 0,
 ) -> Iterator[Batch]:
     """`batches`, with a report before the first and after each; `skip` leaves out batches that were done before."""
     begun, done, counted = time.monotonic(), start.sentences, start.tokens
     tell = report or (lambda _: None)
     tell(start)
-    for batch in islice(batches(model, texts, positions, seed, most), skip, None):
+    for batch in islice(batches(model, texts, positions, seed, most, first), skip, None):
         yield batch
         done += len(batch.tokens)
         counted += len(batch.rows)

@@ -51,8 +51,11 @@ def gathered(
     report: Report | None,
     start: Progress,
     skip: int = 0,
+    first: int = 0,
 ) -> Iterator[Vectors]:
     """Read the texts in forwards without a head and yield what counts of them; `skip` batches were done before.
+
+    `first` is the number of the first text, where these are some of many.
 
     Raises LensError, naming layer and text, where a value is not a finite number.
     """
@@ -67,8 +70,8 @@ def gathered(
         pending.clear()
         return Vectors(at, sentences, positions, done, read, counted)
 
-    for batch in stepwise(model, texts, positions, seed, report, start, skip):
-        pending.append((batch, _found(model, batch, sites, parts, ends, texts)))
+    for batch in stepwise(model, texts, positions, seed, report, start, skip, first=first):
+        pending.append((batch, _found(model, batch, sites, parts, ends, texts, first)))
         done, read, counted = done + 1, read + len(batch.tokens), counted + len(batch.rows)
         if sum(len(batch.rows) for batch, _ in pending) >= ROWS:
             yield chunk()
@@ -83,6 +86,7 @@ def _found(
     parts: Sequence[str],
     ends: dict[tuple[str, int, int], Pair],
     texts: Sequence[str],
+    first: int,
 ) -> dict[Site, Tensor]:
     recording = model.record(batch.tokens, head=False, parts=parts)
     streams: dict[Site, Tensor] = dict(enumerate(recording.streams))
@@ -93,14 +97,14 @@ def _found(
     found = {site: batch.take(streams[site]).cpu() for site in sites}
     for site, vectors in found.items():
         if not vectors.isfinite().all():
-            _refuse(site, batch, vectors, texts)
+            _refuse(site, batch, vectors, texts, first)
     return found
 
 
-def _refuse(site: Site, batch: Batch, vectors: Tensor, texts: Sequence[str]) -> None:
+def _refuse(site: Site, batch: Batch, vectors: Tensor, texts: Sequence[str], first: int) -> None:
     number = int(batch.sentences[~vectors.isfinite().all(1)][0])
     where = f"Layer {site}" if isinstance(site, int) else f"The part {site.rpartition('.')[0]}"
     raise LensError(
-        f"{where} holds values that are not finite numbers on text {number + 1:,} ({texts[number][:60]!r}). "
+        f"{where} holds values that are not finite numbers on text {number + 1:,} ({texts[number - first][:60]!r}). "
         'Leave that text out, or load the model in higher precision: lens.load(name, dtype="float32").'
     )

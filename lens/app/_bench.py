@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lens._whole import write_whole
+from lens.errors import LensError
+
 __all__ = ["add_bench"]
 
 
@@ -36,4 +39,9 @@ def _bench(chosen: argparse.Namespace) -> None:
             name: {each.task: {"accuracy": each.mean, "error": each.error, "n": len(each.right)} for each in scores}
             for name, scores in found.items()
         }
-        chosen.out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        try:
+            write_whole(chosen.out, json.dumps(written, indent=1) + "\n")
+        except OSError as error:
+            raise LensError(
+                f"{str(chosen.out)!r} could not be written ({error.strerror}). Give another file."
+            ) from None

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from lens._whole import write_whole
+from lens.errors import LensError
+
 __all__ = ["add_export"]
 
 
@@ -24,7 +27,12 @@ def _export(chosen: argparse.Namespace) -> None:
 
     model = lens.load(chosen.exported)
     if chosen.out.suffix in (".yaml", ".yml"):
-        chosen.out.write_text(to_mergekit(model, chosen.plan), encoding="utf-8")
+        try:
+            write_whole(chosen.out, to_mergekit(model, chosen.plan))
+        except OSError as error:
+            raise LensError(
+                f"{str(chosen.out)!r} could not be written ({error.strerror}). Give another file."
+            ) from None
     else:
         save_checkpoint(model, chosen.plan, chosen.out)
     print(f"{chosen.plan} of {model.name} is in {chosen.out}")

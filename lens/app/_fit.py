@@ -37,6 +37,16 @@ def add_fit(commands: Any) -> None:
         action="store_true",
         help="store the maps in half precision: enough for one jump at a time",
     )
+    parser.add_argument(
+        "--cluster",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="read the text on the Ray cluster there, or on the one that this machine is part of",
+    )
+    parser.add_argument("--shard", type=int, default=1024, metavar="N", help="sentences of a cluster's task (1024)")
+    parser.add_argument("--cpus", type=float, default=1, metavar="N", help="for each worker of a cluster (1)")
+    parser.add_argument("--gpus", type=float, metavar="N", help="likewise (1 where the cluster has any)")
     parser.add_argument("--corpus", help="what the text is called on the card (default: the names of the files)")
 
 
@@ -60,7 +70,8 @@ def _fit(chosen: argparse.Namespace) -> None:
     model = lens.load(chosen.fitted)
     out = chosen.out or store_folder(model.fingerprint)
     kept = out / ".fit"
-    with _Shown() as shown:
+    workers = _workers(chosen)
+    with _Shown(workers is not None) as shown:
         maps = lens.fit(
             model,
             texts,
@@ -76,6 +87,7 @@ def _fit(chosen: argparse.Namespace) -> None:
             corpus=chosen.corpus or ", ".join(path.name for path in chosen.text),
             heldout_corpus=", ".join(path.name for path in chosen.heldout) if chosen.heldout else None,
             checkpoint=kept,
+            workers=workers,
             progress=shown,
         )
     maps.save(out, torch.float16 if chosen.half else None)
@@ -83,10 +95,20 @@ def _fit(chosen: argparse.Namespace) -> None:
     print(_summary(maps, out))
 
 
+def _workers(chosen: argparse.Namespace) -> Any:
+    """Who reads the text instead of this process; None where nobody does."""
+    if chosen.cluster is None:
+        return None
+    from lens.cluster import Workers
+
+    return Workers(chosen.cluster or None, shard=chosen.shard, cpus=chosen.cpus, gpus=chosen.gpus)
+
+
 class _Shown:
     """A bar for each stage of a fit, on the error stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: bool = False) -> None:
+        self._workers = workers
         self._bar: Any = None
         self._stage: tuple[str, int] | None = None
 
@@ -103,7 +125,8 @@ class _Shown:
 
         if self._stage is None:
             passes = "one pass" if step.steps == 1 else f"{step.steps} passes"
-            print(f"This fit needs {step.memory / GIGABYTE:.2f} GB beside the model, in {passes} over the text.")
+            where = "beside the model, here and in each worker" if self._workers else "beside the model"
+            print(f"This fit needs {step.memory / GIGABYTE:.2f} GB {where}, in {passes} over the text.")
         if (step.stage, step.step) != self._stage:
             self.__exit__()
             self._stage = step.stage, step.step

@@ -40,14 +40,35 @@ IMPORTED = (  # by a kernel as it starts
 
 def launch(arguments: list[str]) -> None:
     """Run a kernel until it is told to stop; what goes wrong in lens is for the host to read, not for the visitor."""
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
+    from ipykernel.zmqshell import ZMQInteractiveShell
 
-    log = logging.getLogger("lens")
     told = logging.StreamHandler(sys.__stderr__)
+    told.setLevel(logging.ERROR)
     told.setFormatter(logging.Formatter(f"%(asctime)s kernel {os.getpid()}: %(message)s"))
-    log.addHandler(told)
-    log.propagate = False
-    IPKernelApp.launch_instance(arguments)
+    logging.getLogger().addHandler(told)
+    logging.getLogger(IPKernelApp.__name__).addFilter(_worth_reading)
+
+    class Shell(ZMQInteractiveShell):
+        """Where cells and the callbacks of widgets end when they fail."""
+
+        def _showtraceback(self, kind: Any, error: Any, lines: Any) -> None:
+            if not isinstance(error, KeyboardInterrupt):  # Jupyter does so to each kernel whose visitor leaves
+                logging.getLogger("lens").error("A cell or a callback failed", exc_info=error)
+            super()._showtraceback(kind, error, lines)  # type: ignore[no-untyped-call]
+
+    class Kernel(IPythonKernel):
+        """The same, with that shell."""
+
+        shell_class = Shell
+
+    IPKernelApp.launch_instance(arguments, kernel_class=Kernel)
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """Not that a kernel was interrupted in the middle of a message: Jupyter does so to each whose visitor leaves."""
+    return not record.getMessage().startswith("KeyboardInterrupt caught")
 
 
 def _warm(server: socket.socket) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lens._version import __version__
+from lens._whole import write_whole
 from lens.app._published import PUBLISHED
 from lens.app._texts import read_texts
 from lens.errors import LensError
@@ -104,7 +105,7 @@ def write_report(
     facts = _facts(model, found, used, corpus)
     page = _page(f"Linear shortcuts in {_name(model)}", facts, parts, plotly_script())
     try:
-        out.write_text(page, encoding="utf-8")
+        write_whole(out, page)
     except OSError as error:
         raise LensError(f"{str(out)!r} could not be written ({error.strerror}). Give another file.") from None
     return out

@@ -27,8 +27,10 @@ from traitlets import default
 from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from lens._version import __version__
+from lens.app._channel import Channel, Kernel
 from lens.app._fork import KERNEL, WarmProcess
 from lens.app._kernel import ARGUMENTS
 from lens.app._options import LOOPBACK, Options
@@ -133,6 +135,7 @@ def configuration(notebook: Path, options: Options) -> Config:
             },
             "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
             "MappingKernelManager": {
+                "kernel_manager_class": f"{Kernel.__module__}.{Kernel.__name__}",
                 "cull_idle_timeout": options.idle,  # a page that vanished without a word (a crash, a lost network)
                 "cull_interval": min(60, max(1, options.idle // 4)),
             },
@@ -222,7 +225,9 @@ class _Server(Voila):
     def _handler(self, seats: Seats, path: str, handler: Any, *rest: Any) -> tuple[Any, ...]:
         if not path.startswith(self.base_url):  # Voilà forgets it for the page that asks for the token
             path = self.base_url + path.lstrip("/")
-        return (path, Page, {**rest[0], "seats": seats}) if handler is TornadoVoilaHandler else (path, handler, *rest)
+        if handler is TornadoVoilaHandler:
+            return (path, Page, {**rest[0], "seats": seats})
+        return (path, Channel if handler is VoilaKernelWebsocketHandler else handler, *rest)
 
     def listen(self) -> None:
         """Called by `start` once everything is set up."""

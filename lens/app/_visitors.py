@@ -11,7 +11,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 
 __all__ = ["Health", "Page", "Seats"]
 
-NEVER_CAME = 60  # seconds that a page has, once it is sent, to be heard of: a crawler never is
+NEVER_CAME = 180  # seconds that a sent page has, on a slow line and a slow machine, to be heard of: a crawler never is
 
 
 class Seat:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import lens
+from lens._limits import for_public
 from lens.app._bench import add_bench
 from lens.app._engine import add_serve, use_engine
 from lens.app._export import add_export
 from lens.app._fit import add_convert, add_fit
 from lens.app._options import Options, Place, new_token, place, site
-from lens.app._places import explore_notebook
+from lens.app._places import explore_notebook, shipped_models
 from lens.app._report import add_report
 from lens.errors import LensError
 
@@ -24,6 +25,9 @@ __all__ = ["MAPS_VARIABLE", "MODEL_VARIABLE", "main"]
 
 MODEL_VARIABLE = "LENS_MODEL"  # carries the chosen model to the notebook's kernel, where `lens.explore` reads it
 MAPS_VARIABLE = "LENS_MODEL_MAPS"  # likewise the folder of maps that go with it
+
+# For what we start: glibc keeps what each thread has freed to that thread, which came to a third of a long session.
+ARENAS = "MALLOC_ARENA_MAX"
 
 T = TypeVar("T")
 
@@ -38,6 +42,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line; returns the exit code: 0 when all went well, 2 when what was asked cannot be done."""
     chosen = _parser().parse_args(arguments)
+    os.environ.setdefault(ARENAS, "2")
     try:
         if getattr(chosen, "engine", None) is not None:
             _ask_engine(chosen)
@@ -86,7 +91,11 @@ def _add_app(app: argparse.ArgumentParser) -> None:
         help="where visitors find the page behind a proxy: a path (/lens/) or the whole address (https://host/lens/)",
     )
     app.add_argument("--token", default="", help="what visitors must know (default: made up where others can reach it)")
-    app.add_argument("--public", action="store_true", help="let everyone in who can reach it, without a token")
+    app.add_argument(
+        "--public",
+        action="store_true",
+        help="let everyone in who can reach it, without a token; to lens's own models and --model, in modest measure",
+    )
     app.add_argument(
         "--frame-ancestors",
         type=_said(site),
@@ -193,7 +202,20 @@ def _ask_engine(chosen: argparse.Namespace) -> None:
 def _serve_app(chosen: argparse.Namespace) -> None:
     from lens.app._serve import serve  # imported late, so that `lens --version` answers at once
 
+    if chosen.public:
+        _bound_strangers()
     serve(chosen.notebook or explore_notebook(), _options(chosen))
+
+
+def _bound_strangers() -> None:
+    """Where anyone may come: the limits of a public page, where the host has set none. Raises LensError."""
+    mine = os.environ.get(MODEL_VARIABLE)
+    if mine and "," in mine:
+        raise LensError(f"LENS_MODELS can't name {mine!r}, as it has a comma. Give the folder a name without.")
+    limits = for_public((*shipped_models(), *([mine] if mine and mine not in shipped_models() else [])))
+    os.environ.update(limits)
+    if limits:
+        print(f"Visitors are held to {' '.join(f'{name}={value}' for name, value in limits.items())}", flush=True)
 
 
 def _options(chosen: argparse.Namespace) -> Options:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from lens.cluster._fit import Workers
 from lens.cluster._ray import ray
 from lens.cluster._serve import Serving, start, stop
 
-__all__ = ["Serving", "ray", "start", "stop"]
+__all__ = ["Serving", "Workers", "ray", "start", "stop"]

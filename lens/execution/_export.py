@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import shutil
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from lens.errors import LensError, PlanError
@@ -56,9 +61,25 @@ def save_checkpoint(model: Model, plan: str | Plan, folder: str | Path) -> Path:
     if getattr(config, "layer_types", None):
         config.layer_types = [config.layer_types[block] for block in order]
     _check(model, other, as_model(model, plan))
-    other.save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
+    _save_whole(folder, other.save_pretrained, model.tokenizer.save_pretrained)
     return folder
+
+
+def _save_whole(folder: Path, *savers: Callable[[Path], Any]) -> None:
+    """All files beside the folder first, then into it, the config last: without that there is no model to be read."""
+    beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}.tmp")
+    try:
+        beside.mkdir(parents=True)
+        for save in savers:
+            save(beside)
+        folder.mkdir(exist_ok=True)
+        for path in sorted(beside.iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(folder / path.name)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LensError(f"{str(folder)!r} could not be written ({reason}). Give another folder.") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _check(model: Model, other: nn.Module, planned: nn.Module) -> None:

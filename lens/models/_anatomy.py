@@ -17,7 +17,7 @@ CORRECT = "Correct that file in lens/models/families, or use the version of tran
 
 # tokens of a vocabulary whose weights and logits stay in the processor's cache while they are multiplied
 TOGETHER = 2048
-MANY = 8  # vectors; with fewer, reading the weights is all the time there is
+MANY = 2  # vectors; for one, reading the weights is all the time there is
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def dissect(hf: Any, family: Family) -> Anatomy:
 
 
 def _through(module: nn.Module, stream: Tensor) -> Tensor:
-    """What `module` makes of the stream (…, d): a plain float32 product over a vocabulary goes piece by piece.
+    """What `module` makes of the stream (…, d): a plain float32 product over a vocabulary piece by piece, by oneDNN.
 
-    Each logit is the same sum. MKL takes a third less time for it than for a matrix of 50,257 rows in one.
+    Each logit is the same sum, to rounding. The pieces take a fifth less time than a matrix of 50,257 rows in one, and
+    oneDNN on AMD's processors half as much as MKL, which keeps AVX-512 to Intel's.
     """
     if not _divisible(module, stream):
         answer: Tensor = module(stream)
@@ -60,8 +61,18 @@ def _through(module: nn.Module, stream: Tensor) -> Tensor:
     for place in range(0, module.out_features, TOGETHER):
         piece = slice(place, place + TOGETHER)
         bias = None if module.bias is None else module.bias[piece]
-        logits[..., piece] = nn.functional.linear(stream, module.weight[piece], bias)
+        logits[..., piece] = _product(stream, module.weight[piece], bias)
     return logits
+
+
+def _product(stream: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(…, tokens): by the operation that torch's own compiler puts in the place of `linear`, where torch has it."""
+    mkldnn: Any = torch.backends.mkldnn
+    by_onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if by_onednn is None or not (mkldnn.is_available() and mkldnn.enabled):
+        return nn.functional.linear(stream, weight, bias)
+    found: Tensor = by_onednn(stream, weight, bias, "none", [], "")
+    return found
 
 
 def _divisible(module: nn.Module, stream: Tensor) -> TypeGuard[nn.Linear]:

@@ -11,7 +11,7 @@ from torch import Tensor
 __all__ = ["fingerprint"]
 
 SAMPLES = 1024
-PART = 2**20
+PART = 2**18  # numbers that are summed at a time
 
 
 def fingerprint(hf: Any) -> str:
@@ -32,9 +32,18 @@ def _summary(values: Tensor) -> Tensor:
     """1 + up to 1024 numbers (int64): the sum of the bit patterns and evenly strided ones."""
     flat = values.reshape(-1)
     strided = _bits(flat[:: max(1, -(-flat.numel() // SAMPLES))])
-    # a part at a time, as torch makes int64 of all that it sums
-    total = torch.stack([_bits(part).sum(dtype=torch.int64) for part in torch.split(flat, PART)]).sum()
-    return torch.cat([total[None], strided.to(torch.int64)])
+    return torch.cat([_sum(flat)[None], strided.to(torch.int64)])
+
+
+def _sum(flat: Tensor) -> Tensor:
+    """Of all bit patterns (int64). torch makes int64 of what it sums; here it does so in the same room each time, as
+    rooms asked for one after another, with a small result kept between each two, may add up to the whole.
+    """
+    room = flat.new_empty(min(PART, flat.numel()), dtype=torch.int64)
+    total = room.new_zeros(())
+    for part in torch.split(flat, PART):
+        total += room[: len(part)].copy_(_bits(part)).sum()
+    return total
 
 
 def _bits(values: Tensor) -> Tensor:

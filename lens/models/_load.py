@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedConfig
+from transformers.utils.hub import cached_file
 
 from lens._limits import allowed_models
 from lens._memory import memory_in_words, ran_out
@@ -19,8 +21,9 @@ from lens.errors import LensError, ModelError
 from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
 from lens.models._hub import damaged, impatient, trouble, unheard
-from lens.models._memory import Free, free_memory, needed, placement
 from lens.models._panics import tokenizer_in_words
+from lens.models._room import Free, free_memory, needed, placement
+from lens.models._shards import check_shards, index_name
 from lens.models._source import Source, embedded, suggestion
 from lens.models._threads import hold_to_threads
 
@@ -60,6 +63,7 @@ def read_weights(source: Source, config: Any, kind: Kind, device: str, dtype: st
     if dtype in QUANTISED:
         where = where or {"device_map": {"": place}}
     options = precision | where | _without_pickles(source, config)
+    _check_index(source, config)
     hf, report = _read(source, auto.from_pretrained, config=config, output_loading_info=True, **options)
     if report["missing_keys"]:
         raise ModelError(
@@ -116,6 +120,27 @@ def _without_pickles(source: Source, config: Any) -> dict[str, Any]:
     if str(getattr(config, "transformers_weights", "")).endswith(".bin"):
         raise ModelError(_pickled(source))
     return {"use_safetensors": True}
+
+
+def _check_index(source: Source, config: Any) -> None:
+    """Of a folder always; of the hub's models where visitors come, as it is one question more."""
+    name = index_name(config)
+    if name and source.folder:
+        check_shards(source, source.folder / name)
+    elif name and allowed_models() is not None:
+        found = _read(source, _index_of_hub, name=name)
+        if found:
+            check_shards(source, Path(found))
+
+
+def _index_of_hub(repository: str, *, name: str, **options: Any) -> str | None:
+    """Where the index lies once it is fetched; None where the repository has none."""
+    del options["trust_remote_code"]  # there is no code in it
+    options |= {"_raise_exceptions_for_missing_entries": False}
+    found: str | None = cached_file(
+        repository, name, _raise_exceptions_for_connection_errors=not options["local_files_only"], **options
+    )
+    return found
 
 
 def _pickled(source: Source) -> str:

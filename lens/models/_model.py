@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,7 +73,9 @@ def load(
     check_options(device, dtype)
     source = resolve(name, revision)
     given = Once(lambda: tokenizer if tokenizer is not None else read_tokenizer(source))
-    return Model(source, given, Once(lambda: _checked(read_config(source))), (device, dtype))
+    again = partial(load, source.name if source.shipped else source.location, tokenizer=tokenizer, revision=revision)
+    config = Once(lambda: _checked(read_config(source)))
+    return Model(source, given, config, (device, dtype), again=partial(again, device=device, dtype=dtype))
 
 
 def _on_engine(name: Any, address: str, options: tuple[Any, ...]) -> Model:
@@ -107,6 +110,7 @@ class Model:
         config: Once[Any],
         options: tuple[str, str] = ("auto", "auto"),
         hf: Any = None,
+        again: Callable[[], Model] | None = None,
     ) -> None:
         self.name = source.name
         self.revision = source.revision
@@ -115,6 +119,7 @@ class Model:
         self.lock: AbstractContextManager[Any] = threading.RLock()
         self._source = source
         self._options = options
+        self._again = again
         self._in_memory = hf
         self._tokenizer = tokenizer
         self._config = config
@@ -127,6 +132,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}{'' if self.loaded else ', not loaded'})"
+
+    def __reduce__(self) -> tuple[Callable[[], Model], tuple[()]]:
+        """It travels to other processes as its name, and is loaded anew there; ModelError for one in memory."""
+        if self._again is None:
+            raise ModelError(
+                f"{self.name} is in memory and can't be sent to other processes. Save it where they find it "
+                "(model.hf.save_pretrained(folder), model.tokenizer.save_pretrained(folder)), and load that folder."
+            )
+        return self._again, ()
 
     @property
     def config(self) -> Any:
@@ -262,7 +276,7 @@ class Model:
         return self._spans[part]()
 
     def unembed(self, stream: Tensor) -> Tensor:
-        """Logits (…, V) of a stream (…, d) at boundary L, exactly as the model computes them."""
+        """Logits (…, V) of a stream (…, d) at boundary L, as the model computes them, to rounding."""
         with torch.no_grad():
             return self.anatomy.unembed(stream)
 

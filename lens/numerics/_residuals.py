@@ -29,7 +29,13 @@ class _Spread:
         """Add rows (n, width) to the strata (n,)."""
         count = torch.bincount(strata, minlength=len(self.count)).double()
         mean = _sums(rows, strata, len(count)) / count.clamp(min=1)[:, None]
-        square = _sums((rows - mean[strata]) ** 2, strata, len(count))
+        self._add(count, mean, _sums((rows - mean[strata]) ** 2, strata, len(count)))
+
+    def merge(self, other: _Spread) -> None:
+        """Add what `other` has seen."""
+        self._add(other.count, other.mean, other.square)
+
+    def _add(self, count: Tensor, mean: Tensor, square: Tensor) -> None:
         total = self.count + count
         share = (count / total.clamp(min=1))[:, None]
         shift = mean - self.mean
@@ -90,6 +96,14 @@ class Residuals:
                     self._targets.setdefault(key, _Spread(self._strata, self._width)).update(rows, strata)
             errors = _sums((vectors[target] - predicted) ** 2, strata, self._strata)
             place = label, (source, target)
+            self._errors[place] = self._errors[place] + errors if place in self._errors else errors
+
+    def merge(self, other: Residuals) -> None:
+        """Add what `other` has seen, of other sentences; the order of merging does not matter beyond rounding."""
+        self.sentences += other.sentences
+        for key, spread in other._targets.items():
+            self._targets.setdefault(key, _Spread(self._strata, self._width)).merge(spread)
+        for place, errors in other._errors.items():
             self._errors[place] = self._errors[place] + errors if place in self._errors else errors
 
     def r2(self, label: str, pair: Pair, variant: str = "stream") -> Estimate:

@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = ["NO_TOKEN", "Comparison", "Reference", "Scores", "compare", "joined", "judge", "score", "top_1", "top_k"]
 
 NO_TOKEN = -1  # in the place of an id where logits are not numbers: their softmax is none, and nothing is predicted
+STRETCH = 64  # logits of which the largest is found first
 BLOCK = 2**20  # logits scored together, so that they stay in the processor's cache between passes
 
 
@@ -34,7 +35,7 @@ class Scores:
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Ids (…, k) of the k largest of `logits` (…, vocabulary), equal values by ascending id; NO_TOKEN if not finite."""
     rows = logits.reshape(-1, logits.shape[-1])
-    values, ids = torch.topk(rows, min(k + 1, rows.shape[-1]))
+    values, ids = _largest(rows, min(k + 1, rows.shape[-1]))
     crowded = values[:, k - 1] == values[:, -1] if values.shape[-1] > k else torch.zeros(len(rows), dtype=torch.bool)
     ids = ids[:, :k]
     if crowded.any():  # more candidates than places: topk chose freely among equals
@@ -43,6 +44,21 @@ def top_k(logits: Tensor, k: int) -> Tensor:
     order = torch.sort(rows.gather(-1, ids), dim=-1, descending=True, stable=True).indices
     ids = ids.gather(-1, order).masked_fill(~values[:, :1].isfinite(), NO_TOKEN)
     return ids.reshape(*logits.shape[:-1], k)
+
+
+def _largest(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`torch.topk` of rows (N, V). On a CPU only those k stretches of a row are searched whose own maxima are largest:
+    what is in no such stretch has k values beside it that are no smaller.
+    """
+    count = rows.shape[-1] // STRETCH
+    if rows.device.type != "cpu" or count < 4 * k:
+        return torch.topk(rows, k)
+    even = rows[:, : count * STRETCH].reshape(len(rows), count, STRETCH)
+    starts = STRETCH * torch.topk(even.amax(-1), k, sorted=False).indices
+    rest = torch.arange(count * STRETCH, rows.shape[-1]).expand(len(rows), -1)
+    places = torch.cat([(starts[..., None] + torch.arange(STRETCH)).flatten(1), rest], -1)
+    values, order = torch.topk(rows.gather(-1, places), k)
+    return values, places.gather(-1, order)
 
 
 def top_1(logits: Tensor) -> Tensor:
@@ -60,12 +76,14 @@ def score(logits: Tensor, reference: Tensor, k: int) -> Scores:
     rows = logits.reshape(-1, positions, vocabulary)
     block = BLOCK if logits.device.type == "cpu" else logits.numel()
     wide = max(1, min(positions, block // vocabulary))
-    tall = max(1, block // (wide * vocabulary))
+    tall = max(1, min(len(rows), block // (wide * vocabulary)))
+    room = torch.empty(3, tall, wide, vocabulary, device=logits.device, dtype=torch.float32)
     parts = []
     for place in range(0, positions, wide):
         near = _near(reference[place : place + wide])
         here = rows[:, place : place + wide]
-        parts.append(joined([_score_block(here[at : at + tall], near, k) for at in range(0, len(here), tall)]))
+        blocks = (here[at : at + tall] for at in range(0, len(here), tall))
+        parts.append(joined([_score_block(each, near, k, room[:, : len(each), : each.shape[1]]) for each in blocks]))
     return joined(parts, 1).reshape(logits.shape[:-1])
 
 
@@ -82,18 +100,24 @@ def _near(reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return log, log.exp(), top_k(reference, 1)
 
 
-def _score_block(logits: Tensor, near: tuple[Tensor, Tensor, Tensor], k: int) -> Scores:
-    """Scores of logits (N, P, V), few enough to stay in the processor's cache from one pass to the next."""
+def _score_block(logits: Tensor, near: tuple[Tensor, Tensor, Tensor], k: int, room: Tensor) -> Scores:
+    """Scores of logits (N, P, V), few enough to stay in the processor's cache from one pass to the next.
+
+    `room` (3, N, P, V) float32 is written over: memory asked for anew is given by the system page by page.
+    """
     log_q, q, top = near
-    log_p = torch.log_softmax(logits.float(), -1)
     ids = top_k(logits, k)
+    log_p, values, product = room
+    torch.log_softmax(logits.float(), -1, out=log_p)
+    entropy = (0 - _expectation_of(torch.exp(log_p, out=values), log_p, product)).clamp_min(0)
+    kl = _expectation_of(q.expand_as(log_p), torch.sub(log_q, log_p, out=values), product).clamp_min(0)
     return Scores(
         token_ids=ids,
         probabilities=log_p.gather(-1, ids.clamp_min(0)).exp(),
-        entropy=(0 - _expectation_of(log_p.exp(), log_p)).clamp_min(0),
-        kl=_expectation(q.expand_as(log_p), log_q - log_p),
+        entropy=entropy,
+        kl=kl,
         surprisal=_surprisal(log_q.expand_as(log_p), ids[..., :1]),
-        rank=_rank(logits, top.expand(*logits.shape[:-1], 1)).masked_fill(ids[..., 0] < 0, -1),
+        rank=_rank(logits, top.expand(*logits.shape[:-1], 1), product).masked_fill(ids[..., 0] < 0, -1),
     )
 
 
@@ -163,9 +187,9 @@ def _expectation(weights: Tensor, values: Tensor) -> Tensor:
     return _expectation_of(weights, values).clamp_min(0)
 
 
-def _expectation_of(weights: Tensor, values: Tensor) -> Tensor:
+def _expectation_of(weights: Tensor, values: Tensor, room: Tensor | None = None) -> Tensor:
     """Σ weights · values over the vocabulary; a token of weight 0 adds nothing, even if its value is infinite."""
-    sums: Tensor = torch.linalg.vecdot(weights, values)
+    sums = torch.mul(weights, values, out=room).sum(-1)
     undefined = sums.isnan()
     if undefined.any():
         weights, values = weights[undefined], values[undefined]
@@ -173,11 +197,12 @@ def _expectation_of(weights: Tensor, values: Tensor) -> Tensor:
     return sums
 
 
-def _rank(logits: Tensor, token: Tensor) -> Tensor:
+def _rank(logits: Tensor, token: Tensor, room: Tensor | None = None) -> Tensor:
     """How many logits are above that of `token` (…, 1), or equal to it with a lower id; -1 where that is none."""
     none, token = token[..., 0] < 0, token.clamp_min(0)
     own = logits.gather(-1, token)
-    room = torch.empty_like(logits, dtype=torch.float32)  # ones are summed three times faster as float32 than as bool
+    if room is None:  # ones are summed three times faster as float32 than as bool
+        room = torch.empty_like(logits, dtype=torch.float32)
     above = torch.gt(logits, own, out=room).sum(-1).long()
     tied = torch.ge(logits, own, out=room).sum(-1).long() > above + 1
     if tied.any():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import traitlets
@@ -17,6 +18,7 @@ from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
 from lens.execution import keep_maps, maps_for
 from lens.models import Model
+from lens.panels._beyond import beyond
 from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
@@ -26,6 +28,8 @@ __all__ = ["Desk", "Fitting", "Problem", "held"]
 
 Report = Callable[[Any], None]
 
+SOON = 1.0  # seconds that an answer takes where machine and model leave room to read ahead
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -33,6 +37,7 @@ class Problem:
 
     text: str
     kind: str = "error"  # or "info"
+    blank: bool = False  # that there is no text, which ends once there is some
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Desk(HasTraits):
     fitting = traitlets.Any(None, allow_none=True)  # Fitting
     busy = traitlets.Bool(False)
     loading = traitlets.Unicode("")  # what is being waited for, if it takes seconds
+    left_out = traitlets.Tuple()  # in words, what of a link its model can't do
 
     def __init__(
         self, session: Session, engine: Engine | None = None, shelf: Shelf | None = None, *, example: bool = False
@@ -65,8 +71,12 @@ class Desk(HasTraits):
         self._quick: Engine = engine or self._own[0]
         self._slow: Engine = engine or self._own[1]
         self._example = example
+        self._asked = time.monotonic()
+        self._aiming = False  # whether the target was ever moved
         self._covered: Covered | None = None
+        self._wishes: dict[str, Any] = {}
         self._unwatch = [
+            watch(session, ["target"], self._aim),
             watch(session, ["text"], self._text_changed),
             watch(session, ["model", "text", "target", "position"], self.ask),
         ]
@@ -80,6 +90,10 @@ class Desk(HasTraits):
         """Answer the session as it stands now; a model that is not in memory is loaded first."""
         question = self._question()
         self.busy = True
+        if self.problem is not None and self.problem.blank and question.text.strip():
+            self.problem = None
+        self._asked = time.monotonic()
+        self._slow.cancel("ahead")
         if self.shelf.ready(question.model):
             self.loading = ""
             self._slow.cancel("load")
@@ -111,6 +125,10 @@ class Desk(HasTraits):
     def typed(self) -> None:
         """The text is a person's now, not an example that may be changed."""
         self._example = False
+
+    def expect(self, wishes: Mapping[str, Any]) -> None:
+        """Choices of a link: what of them its model can't do is left out, and said, once it has answered."""
+        self._wishes, self.left_out = dict(wishes), ()
 
     def pick(self, position: int) -> None:
         """A token was clicked: look at it, or, for a masked model, cover its word."""
@@ -192,6 +210,17 @@ class Desk(HasTraits):
         for engine in self._own:
             engine.close()
 
+    def _aim(self) -> None:
+        self._aiming = True
+
+    def _look_ahead(self, answer: Answer) -> None:
+        """Who has moved the target may move it on: the two beside it are read meanwhile, where that is soon done.
+
+        What goes wrong is told when it is asked for.
+        """
+        if self._aiming and answer.reading is not None and time.monotonic() - self._asked < SOON:
+            self._slow.submit("ahead", lambda report: self.shelf.ahead(answer, report), _unheard, _unheard)
+
     def _text_changed(self) -> None:
         self._example = False
         if self._covered and self._covered.text != self.session.text:
@@ -207,11 +236,25 @@ class Desk(HasTraits):
             self.session.text = example
             self._example = True
             return
+        if self._leave_out(answer):
+            return
         with self.hold_trait_notifications():
             self.busy, self.loading = False, ""
             self.problem = _advice(answer)
             self.answer = answer
         self._reconcile(answer)
+        if not self.busy:
+            self._look_ahead(answer)
+
+    def _leave_out(self, answer: Answer) -> bool:
+        """Put back what a link chose and the model can't do; whether that asks another question."""
+        wishes = {name: wish for name, wish in self._wishes.items() if getattr(self.session, name) == wish}
+        self._wishes, why = {}, beyond(wishes, answer)
+        for name in why:
+            self.session.set_trait(name, getattr(Session(), name))
+        if why:
+            self.left_out = tuple(why.values())
+        return not why.keys().isdisjoint(("target", "position"))
 
     def _reconcile(self, answer: Answer) -> None:
         """Source ≤ target ≤ the model's last layer, also after a model of another depth was chosen."""
@@ -222,7 +265,8 @@ class Desk(HasTraits):
 
     def _failed(self, error: Exception) -> None:
         self.busy, self.loading = False, ""
-        self.problem = _in_words(error)
+        words = _in_words(error)
+        self.problem = replace(words, blank=isinstance(error, TextError) and not self.session.text.strip())
 
     def _pick_mask(self, answer: Answer, position: int) -> None:
         covered = self._covered
@@ -243,6 +287,10 @@ class Desk(HasTraits):
         with self.session.hold_trait_notifications():
             self.session.text = self._covered.text
             self.session.position = first
+
+
+def _unheard(_: Any) -> None:
+    """What nobody waits for."""
 
 
 def _mask_at(answer: Answer, covered: Covered) -> int:

@@ -10,13 +10,14 @@ from typing import Any
 import ipywidgets as widgets
 from traitlets import TraitError
 
+from lens._whole import write_whole
 from lens.casts import Maps
 from lens.engine import Engine
 from lens.errors import LensError
 from lens.models import Model
 from lens.panels._desk import Desk
 from lens.panels._header import Header
-from lens.panels._link import FIELDS, choices, from_link, to_link, whole
+from lens.panels._link import FIELDS, Followed, choices, from_link, to_link, whole
 from lens.panels._naming import name_pictures
 from lens.panels._offline import offline_html, page_name
 from lens.panels._panel import Panel
@@ -31,12 +32,18 @@ from lens.panels.live import Reach
 __all__ = ["Alone", "Explore", "alone", "explore", "hosts_shelf"]
 
 
+NOTHING = Followed({}, [])
+
+
 class _Seat(Undoing, widgets.VBox):
     """A session at its desk: what the workbench and a panel alone have in common."""
 
-    def __init__(self, session: Session, engine: Engine | None, shelf: Shelf | None, example: bool) -> None:
+    def __init__(
+        self, session: Session, engine: Engine | None, shelf: Shelf | None, example: bool, followed: Followed
+    ) -> None:
         self.session = session
         self.desk = Desk(session, engine, shelf, example=example)
+        self.desk.expect(followed.choices)
         super().__init__()
         self.add_class("lens")
         self.undo = [self.desk.close]
@@ -65,13 +72,20 @@ class Explore(_Seat):
     """One session, its desk and its panels; `session` holds the choices, and setting them moves the view."""
 
     def __init__(
-        self, session: Session, engine: Engine | None = None, shelf: Shelf | None = None, *, example: bool = False
+        self,
+        session: Session,
+        engine: Engine | None = None,
+        shelf: Shelf | None = None,
+        *,
+        example: bool = False,
+        followed: Followed = NOTHING,
     ) -> None:
-        super().__init__(session, engine, shelf, example)
+        super().__init__(session, engine, shelf, example, followed)
         self.tabs = Tabs(self.desk)
         self.sharing = Sharing(self.desk, self.tabs.shown, self.follow)
         self.teaching = Teaching(session, self.follow)
         self.header = Header(self.desk, actions=[self.teaching.button, self.sharing.button])
+        self.header.tell_left_out(followed.left_out)
         self.children = [self.teaching.guide, widgets.VBox([self.header, self.tabs]), Reach()]
         self.add_class("lens-workbench")
         self.undo += [
@@ -100,7 +114,7 @@ class Explore(_Seat):
         place = Path(path).expanduser()
         place = place / page_name(self.desk) if place.is_dir() else place
         try:
-            place.write_text(page, encoding="utf-8")
+            write_whole(place, page)
         except OSError as error:
             raise LensError(f"{place} can't be written ({error.strerror}). Give a file in a folder of yours.") from None
         return place
@@ -111,10 +125,11 @@ class Explore(_Seat):
         found = whole(found)
         if {"text", "model"} & found.keys():
             self.desk.typed()
+        self.header.tell_left_out(left_out)
+        self.desk.expect(found)
         with self.session.hold_trait_notifications():
             for name, value in found.items():
                 self.session.set_trait(name, value)
-        self.header.tell_left_out(left_out)
 
 
 class Alone(_Seat):
@@ -128,9 +143,11 @@ class Alone(_Seat):
         shelf: Shelf | None = None,
         *,
         example: bool = False,
+        followed: Followed = NOTHING,
     ) -> None:
-        super().__init__(session, engine, shelf, example)
+        super().__init__(session, engine, shelf, example, followed)
         self.header = Header(self.desk, panel.controls)
+        self.header.tell_left_out(followed.left_out)
         self.view = panel.make(self.desk)
         self.children = [self.header, self.view, Reach()]
         self.undo.append(watch(self.desk, ["answer"], self._name))
@@ -158,10 +175,7 @@ def explore(
     `choices` are any trait of the session (source, target, position, plan, panel, k, cast, metric, lesson, …); they,
     `model` and `text` come before `state`. LensError says what a choice may be.
     """
-    session, shelf, example, left_out = _begin(model, text, maps, state, choices)
-    made = Explore(session, shelf=shelf, example=example)
-    made.header.tell_left_out(left_out)
-    return made
+    return Explore(**_begin(model, text, maps, state, choices))
 
 
 def alone(
@@ -174,10 +188,7 @@ def alone(
     **choices: Any,
 ) -> Alone:
     """One panel as a widget; arguments as of `explore`."""
-    session, shelf, example, left_out = _begin(model, text, maps, state, choices | {"panel": panel.key})
-    made = Alone(panel, session, shelf=shelf, example=example)
-    made.header.tell_left_out(left_out)
-    return made
+    return Alone(panel, **_begin(model, text, maps, state, choices | {"panel": panel.key}))
 
 
 def _begin(
@@ -186,8 +197,8 @@ def _begin(
     maps: Maps | None,
     state: str | Mapping[str, Any] | None,
     choices: dict[str, Any],
-) -> tuple[Session, Shelf, bool, list[str]]:
-    """A session and its shelf, whether its text is only an example, and what of the state was left out."""
+) -> dict[str, Any]:
+    """What a seat is made of: a session, its shelf, whether its text is only an example, and what was followed."""
     hosts, shelf = hosts_shelf()
     if maps is not None and not isinstance(model, Model):
         raise LensError("Give the model that the maps are for, from lens.load, together with them.")
@@ -201,8 +212,13 @@ def _begin(
         found["model"] = os.fspath(model or hosts)
     if text is not None:
         found["text"] = text
-    example = "text" not in found
-    return _session({"text": EXAMPLES["causal"]} | found), shelf, example, left_out
+    session = _session({"text": EXAMPLES["causal"]} | found)
+    return {
+        "session": session,
+        "shelf": shelf,
+        "example": "text" not in found,
+        "followed": Followed(found, left_out),
+    }
 
 
 def hosts_shelf() -> tuple[str, Shelf]:

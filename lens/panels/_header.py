@@ -45,18 +45,22 @@ class Header(Undoing, widgets.VBox):
         self.add_class("lens-header")
         self._drawing = False
         self.undo = [*self._follow_session(), *self._follow_person()]
-        self.undo.append(self.told.on_message("action", lambda _: self.told.clear()))
+        self._left_out: list[str] = []
+        self.undo.append(self.told.on_message("action", lambda _: self.tell_left_out([])))
+        self.undo.append(watch(desk, ["left_out"], lambda: self.tell_left_out([*self._left_out, *desk.left_out])))
         self.undo.append(watch(desk, ["answer", "problem", "busy", "loading"], self._draw))
         self.undo.append(watch(session, ["source"], self._draw))
         self._draw()
 
     def tell_left_out(self, left_out: list[str]) -> None:
-        """Say what of a link could not be followed, until it is put away."""
+        """Say what of the choices could not be followed, until it is put away."""
+        self._left_out = left_out
         if not left_out:
+            self.told.clear()
             return
         shown = "; ".join(left_out[:5]) + ("; …" if len(left_out) > 5 else "")
         self.told.info(
-            "This link could not be followed in full.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
+            "This view could not be opened in full.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
         )
 
     def _rows(self, controls: Collection[str] | None, actions: Sequence[widgets.Widget]) -> Iterator[widgets.Widget]:
@@ -114,10 +118,14 @@ class Header(Undoing, widgets.VBox):
     def _draw(self) -> None:
         answer: Answer | None = self._desk.answer
         self.chips.busy = self._desk.busy
-        self.sentence.note = self._desk.loading or (_note(answer) if answer else "")
+        self.sentence.note = self._desk.loading or (_note(answer) if answer and not self._blank() else "")
         if answer is not None:
             self._draw_answer(answer)
         self._draw_notice(self._desk.problem)  # last: whoever follows its advice finds the tokens that it speaks of
+
+    def _blank(self) -> bool:
+        problem = self._desk.problem
+        return problem is not None and problem.blank
 
     def _draw_answer(self, answer: Answer) -> None:
         self._drawing = True

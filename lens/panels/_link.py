@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from traitlets import Enum, Float, Int, TraitError, TraitType, Unicode
 
-from lens.panels._lesson import step_at
+from lens.errors import PlanError
+from lens.panels._lesson import lessons, step_at
 from lens.panels._session import Session
+from lens.plans import Plan
 
-__all__ = ["FIELDS", "choices", "from_link", "to_address", "to_link", "whole"]
+__all__ = ["FIELDS", "Followed", "choices", "from_link", "to_address", "to_link", "whole"]
 
 FIELDS: Final = tuple(name for name, trait in vars(Session).items() if isinstance(trait, TraitType))
 LONGEST: Final = 600_000  # characters of a link: more than the longest session takes, where each letter takes twelve
 ADDRESS: Final = 32_000  # characters of an address: servers refuse headers beyond 64 KB
 MOST: Final = 100  # fields in it
 NONE: Final = ""  # an optional number that is not chosen
+PLANS: Final = ("plan", "other_plan")
 SERVERS: Final = ("token",)  # a field of the server's own, no choice of a person's
+
+
+class Followed(NamedTuple):
+    """What a link chooses, each valid for a `Session`, and in words what of it was left out."""
+
+    choices: dict[str, Any]
+    left_out: list[str]
 
 
 def to_link(session: Session) -> str:
@@ -58,13 +68,13 @@ def whole(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(Session(), name) for name in FIELDS} | from_link(step.state)[0] | dict(found)
 
 
-def from_link(link: str | Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The choices that `link` makes, each valid for a `Session`, and in words what was left out."""
+def from_link(link: str | Mapping[str, Any]) -> Followed:
+    """What `link` chooses, of all that can be known without its model."""
     if isinstance(link, str):
         try:
             pairs = list(_pairs(link))
         except ValueError:
-            return {}, [f"the link, as it has more than {LONGEST:,} characters or {MOST} choices"]
+            return Followed({}, [f"the link, as it has more than {LONGEST:,} characters or {MOST} choices"])
     else:
         pairs = list(link.items())
     found: dict[str, Any] = {}
@@ -77,9 +87,18 @@ def from_link(link: str | Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
             continue
         try:
             found[name] = _valid(name, value)
-        except (TraitError, ValueError) as error:
+        except (TraitError, ValueError, PlanError) as error:
             left_out.append(_why(str(name), value, error))
-    return found, left_out
+    return Followed(found, left_out + _steps_left_out(found))
+
+
+def _steps_left_out(found: dict[str, Any]) -> list[str]:
+    """Take a step out that its lesson doesn't have."""
+    lesson = found.get("lesson")
+    most = 0 if lesson is None else len(lessons()[lesson].steps)
+    if not most or found.get("step", 1) <= most:
+        return []
+    return [f"step {str(found.pop('step'))!r}: lesson {lesson} has {most} steps"]
 
 
 def _pairs(link: str) -> Iterator[tuple[str, str]]:
@@ -94,7 +113,13 @@ def _valid(name: Any, value: Any) -> Any:
     if name not in FIELDS:
         raise ValueError("no such choice")
     trait = Session.class_traits()[name]
-    return getattr(Session(**{name: _parsed(trait, value)}), name)
+    parsed = _parsed(trait, value)
+    taken = getattr(Session(**{name: parsed}), name)
+    if isinstance(trait, Float) and abs(taken - parsed) > 1e-9:
+        raise ValueError("finer than it is taken")
+    if name in PLANS and taken.strip():
+        Plan.parse(taken)
+    return taken
 
 
 def _parsed(trait: Any, value: Any) -> Any:
@@ -105,7 +130,7 @@ def _parsed(trait: Any, value: Any) -> Any:
     if isinstance(trait, Float):
         return float(value)
     if isinstance(trait, Enum):
-        return {str(each): each for each in trait.values or ()}.get(value, value)
+        return {NONE if each is None else str(each): each for each in trait.values or ()}.get(value, value)
     return value
 
 
@@ -121,7 +146,8 @@ def _why(name: str, value: Any, error: Exception) -> str:
         return f"{name[:40]!r}, which is no choice here"
     trait: Any = Session.class_traits()[name]
     if isinstance(trait, Enum):
-        return f"{name} {short!r}: it may be {', '.join(map(str, trait.values or ()))}"
+        return f"{name} {short!r}: it may be {', '.join(str(each) for each in trait.values or () if each is not None)}"
     if isinstance(trait, Unicode):
         return f"{name} {short!r}: {error}"
-    return f"{name} {short!r}: it must be a number from {trait.min} to {trait.max}"
+    steps = ", to a hundredth" if isinstance(trait, Float) else ""
+    return f"{name} {short!r}: it must be a number from {trait.min} to {trait.max}{steps}"

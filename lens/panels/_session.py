@@ -15,6 +15,7 @@ __all__ = ["EXAMPLES", "FIGURES", "METRICS", "Session"]
 
 FIGURES = ("strategies", "skip", "repeat", "reverse", "mean", "sum", "scaled", "orders")
 METRICS = ("probability", "entropy", "rank", "kl", "surprisal")
+COUNTS = (None, 0, 20, 50, 100, 200, 500)  # of sentences; each panel offers some of them
 MODEL: Final = 10_000  # characters of a model's name or folder
 EXAMPLES = {
     "causal": "The old man sat by the fire and looked at the",
@@ -46,8 +47,8 @@ class Session(HasTraits):
     measure = Enum(("surprisal", "kl", "entropy"), "surprisal", help="what curves show beside Precision@k")
     precision = Enum((1, 5, 10), 1, help="the k of Precision@k")
     leave = Enum(("mat", "id"), "mat", help="the cast that tokens leave early by")
-    exit = Float(0.3, min=-0.1, max=1.11, help="λ, the confidence that a token needs to leave early")
-    sentences = Int(None, min=0, max=100_000, allow_none=True, help="sentences measured on; None is each panel's own")
+    exit = Float(0.3, min=-0.1, max=1.11, help="λ, the confidence that a token needs to leave early, to a hundredth")
+    sentences = Enum(COUNTS, None, help="sentences measured on, 0 being the one typed; None is each panel's own")
     lesson = Int(None, min=1, max=max(lesson_notebooks(), default=0), allow_none=True, help="the lesson that is open")
     step = Int(1, min=1, max=99, help="the step of the lesson")
 
@@ -76,7 +77,7 @@ class Session(HasTraits):
         return str(proposal["value"])
 
     @validate("exit")
-    def _finite(self, proposal: dict[str, Any]) -> float:
+    def _rounded(self, proposal: dict[str, Any]) -> float:
         if math.isnan(proposal["value"]):
             raise TraitError("it must be a number")
-        return float(proposal["value"])
+        return round(float(proposal["value"]), 2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lens._limits import allowed_models, limit
@@ -114,6 +115,13 @@ class Shelf:
 
         reading = self.cache.get((question.model, question.text, bare.target, shown), make)
         return Answer(question, model, tokens, reading, absent)
+
+    def ahead(self, answer: Answer, report: Callable[[int], None]) -> None:
+        """Keep the readings for the targets on either side of an answer's; told of each, `report` may end it."""
+        for target in (answer.target - 1, answer.target + 1):
+            if 0 <= target <= answer.model.n_blocks:
+                report(target)
+                self.answer(replace(answer.question, target=target))
 
     def compared(self, question: Question, plan: Plan) -> Compared:
         """The text of `question` under `plan`, beside the full model; raises LensError in words."""

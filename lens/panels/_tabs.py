@@ -34,7 +34,7 @@ class Tabs(Undoing, widgets.Tab):
         """The widget of a panel."""
         if key not in self._made:
             self._made[key] = panels()[key].make(self._desk)
-            self.children[self._keys.index(key)].children = [self._made[key]]
+            self._seat(key)
         return self._made[key]
 
     def shown(self) -> Any:
@@ -48,5 +48,11 @@ class Tabs(Undoing, widgets.Tab):
     def _look(self) -> None:
         wanted = self._desk.session.panel
         self.selected_index = self._keys.index(wanted)
-        for key in [wanted, *self._made]:
-            self.panel(key).look(key == wanted)
+        if wanted not in self._made:
+            self._made[wanted] = panels()[wanted].make(self._desk)
+        for key in [wanted, *(key for key in self._made if key != wanted)]:
+            self._made[key].look(key == wanted)
+        self._seat(wanted)  # it comes onto the page with what it has begun
+
+    def _seat(self, key: str) -> None:
+        self.children[self._keys.index(key)].children = [self._made[key]]

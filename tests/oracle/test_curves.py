@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lens
-from lens.analyses import alternation, curves, sample_sentences, submodules, transfer
+from lens.analyses import Progress, alternation, curves, heldout_sentences, sample_sentences, submodules, transfer
 from lens.errors import LensError
 from lens.numerics import Curves, ratio
 from lens.plans import Plan, best_alternation, even_alternation
@@ -37,6 +37,21 @@ def values(result: Curves, method: str, layer: int, place: int = 0) -> dict[str,
 def matrix(maps: lens.Maps, source: int, target: int) -> np.ndarray:
     found: np.ndarray = maps.tensors("mat", source, target)["matrix"].numpy()
     return found
+
+
+def test_whoever_watches_soon_sees_it_move_and_reads_the_same_numbers() -> None:
+    model, texts = lens.load("demo"), heldout_sentences()[:100]
+    seen: list[Progress] = []
+    watched = curves(model, texts, casts=["id"], progress=seen.append)
+    alone = curves(model, texts, casts=["id"])
+    np.testing.assert_allclose(watched.surprisal.value, alone.surprisal.value, rtol=1e-5)
+    np.testing.assert_allclose(watched.surprisal.error, alone.surprisal.error, rtol=1e-4)
+    done = [step.sentences for step in seen]
+    assert (done[0], done[-1]) == (0, len(texts))
+    assert 0 < done[1] < len(texts) / 2
+    assert seen[1].remaining is not None
+    shares = np.diff(done) / len(texts)
+    assert shares.max() < 0.5  # of the way at one step
 
 
 @pytest.mark.parametrize(("name", "positions"), [("demo", "one"), ("demo", "all"), ("demo-bert", "one")])

@@ -73,6 +73,17 @@ def test_no_vectors_change_nothing() -> None:
     assert torch.equal(before, moments.scatter[0, 1])
 
 
+def test_no_sites_see_no_vectors() -> None:
+    moments = Moments([], 3)
+    moments.update({})
+    assert moments.count == 0
+
+
+def test_the_state_of_other_sites_is_not_gone_on_from() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Moments(PAIRS, 12).restore(Moments([(0, 1)], 12).state())
+
+
 def test_moments_go_on_from_their_state() -> None:
     first, second = streams(2), streams(3)
     whole, resumed = moments_of(first, second), Moments(PAIRS, 12)

@@ -78,3 +78,21 @@ def test_scores_do_not_depend_on_how_many_are_made_together(monkeypatch: pytest.
 def test_of_equal_tokens_the_lower_id_ranks_first() -> None:
     logits, reference = torch.tensor([[2.0, 1.0, 1.0, 1.0]]), torch.tensor([[0.0, 0.0, 9.0, 0.0]])
     assert score(logits, reference, 1).rank.tolist() == [2]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(3000, 9000), st.sampled_from([3, 300, 10**6]))
+def test_of_a_large_vocabulary_the_largest_are_numpys(seed: int, k: int, vocabulary: int, values: int) -> None:
+    """With few values many are equal; with many none is."""
+    rows = np.random.default_rng(seed).integers(0, values, (3, vocabulary)).astype(np.float32)
+    np.testing.assert_array_equal(top_k(torch.from_numpy(rows), k), np.argsort(-rows, axis=1, kind="stable")[:, :k])
+
+
+@pytest.mark.parametrize("place", [0, 4000, 5003])
+def test_a_large_vocabulary_with_one_value_that_is_no_number_predicts_nothing(place: int) -> None:
+    torch.manual_seed(2)
+    logits = torch.randn(2, 5004)
+    logits[1, place] = torch.nan
+    found = top_k(logits, 3)
+    assert found[0].tolist() == np.argsort(-logits[0].numpy())[:3].tolist()
+    assert found[1].tolist() == [-1, -1, -1]

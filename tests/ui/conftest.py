@@ -36,18 +36,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """`open_page(address, width=1280, dark=False)`: the page of a new visitor.
+    """`open_page(address, width=1280, dark=False, script="")`: the page of a new visitor.
 
-    `page.asked` lists every address that it has asked for, `page.failures` what it has thrown.
+    `script` runs before anything of the page. `page.asked` lists every address that it has asked for,
+    `page.failures` what it has thrown.
     """
     contexts = []
 
-    def opened(address: str, *, width: int = 1280, dark: bool = False) -> Page:
+    def opened(address: str, *, width: int = 1280, dark: bool = False, script: str = "") -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
         )
         context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
+        context.add_init_script(script)
         page = context.new_page()
         page.asked, page.failures = [], []  # type: ignore[attr-defined]
         page.on("request", lambda request: page.asked.append(request.url))  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ def settled(page: Page) -> None:
 
 def bars(page: Page, column: str) -> dict[int, float]:
     """Token ids and probabilities as they stand in the page."""
-    rows: list[list[str]] = page.locator(f".lens-topk [data-column={column}] [data-token-id]").evaluate_all(
+    rows: list[list[str]] = page.locator(f".lens-topk:visible [data-column={column}] [data-token-id]").evaluate_all(
         "rows => rows.map(row => [row.dataset.tokenId, row.dataset.probability])"
     )
     return {int(token): float(probability) for token, probability in rows}
@@ -141,6 +141,7 @@ def test_the_table_is_a_way_to_choose(voila_page: OpenPage) -> None:
     settled(page)
     text = "The old man sat by the fire and looked at the"
     page.get_by_role("tab", name="Lens table", exact=True).click()
+    expect(page.locator(".lens-table[data-cast=mat][aria-busy=false]")).to_be_visible()  # drawn, and not to change
     page.locator(".lens-table canvas").scroll_into_view_if_needed()
     cell: dict[str, Any] = page.locator(".lens-table").evaluate("root => root.lensCell(7, 3)")
     reading = lens.read(lens.load("demo"), text)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from ipywidgets import DOMWidget
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
-from lens.panels.live import Chips, LensTable, Live, Notice, Sentence, TopK
+from lens.panels.live import Chart, Chips, Exits, Guide, LensTable, Live, Notice, Sentence, TopK
 
 pytestmark = pytest.mark.ui
 
@@ -413,7 +413,7 @@ def _point(page: Page, source: int | str, position: int, dx: float = 12, dy: flo
     return box["x"] + dx, box["y"] + dy
 
 
-def _let_draw(page: Page) -> None:
+def let_draw(page: Page) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -600,7 +600,7 @@ def test_numbers_that_do_not_fit_their_spec_leave_the_picture(page: Page) -> Non
     view = _table(page, reading, cast="mat")
     before = _picture(page)
     view.receive(top=b"\0\0\0\0")
-    _let_draw(page)
+    let_draw(page)
     assert _picture(page) == before
     assert _cell(page, 3, 3)["token"] == reading.word(1, 3, 3)
 
@@ -731,7 +731,7 @@ def test_the_theme_follows_jupyter_while_it_changes(page: Page) -> None:
     page.evaluate("document.body.style.setProperty('--jp-layout-color0', '#111111')")
     page.wait_for_selector("[data-lens-theme=dark]")
     assert _ground(page) == "rgb(17, 17, 17)"
-    _let_draw(page)
+    let_draw(page)
     assert _pixel(page, 0, 0) == _stop("id", -1, theme=1)
 
 
@@ -773,3 +773,62 @@ def test_single_keys_are_kept_from_jupyter(page: Page) -> None:
     page.wait_for_selector(".lens-table[data-cast]")
     free = page.locator("main :is(button, [tabindex]):not([data-lm-suppress-shortcuts])")
     assert free.count() == 0
+
+
+# ---------------------------------------------------------------- a press while an answer comes
+
+
+def _press(page: Page, target: Locator) -> None:
+    """Press the middle of it, and keep the button down."""
+    box = target.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+
+
+def _release(page: Page) -> None:
+    let_draw(page)
+    let_draw(page)
+    page.mouse.up()
+
+
+def _line(*values: float) -> dict[str, Any]:
+    return {
+        "title": "A line",
+        "x": {"label": "layer", "values": list(range(len(values)))},
+        "y": {"label": "share", "low": 0, "high": 1, "format": "number"},
+        "lines": [{"key": "id", "title": "id", "values": list(values), "errors": []}],
+        "marker": None,
+    }
+
+
+def test_a_press_on_a_point_of_a_chart_is_not_lost(page: Page) -> None:
+    view = View(page, Chart(spec=_line(0.2, 0.5, 0.8)))
+    _press(page, page.locator(".lens-chart-svg .lens-chart-dot").nth(1))
+    view.receive(spec=_line(0.3, 0.5, 0.9))
+    _release(page)
+    assert view.messages == [{"kind": "pick", "x": 1}]
+
+
+def test_a_press_on_the_words_of_a_leaving_token_is_not_lost(page: Page) -> None:
+    token = {"label": "fire", "layer": 3, "confidence": 0.5, "threshold": 0.2, "prediction": "and", "model": "and"}
+    spec = {"tokens": [token | {"agrees": True}], "layers": 4, "note": "one"}
+    view = View(page, Exits(spec=spec))
+    _press(page, page.locator(".lens-exit-token bdi"))
+    view.receive(spec=spec | {"note": "two"})
+    _release(page)
+    assert view.messages == [{"kind": "pick", "position": 0}]
+
+
+def test_a_press_on_a_step_of_a_lesson_is_not_lost_and_never_another(page: Page) -> None:
+    steps = [{"title": f"Step {n}", "prose": [], "questions": []} for n in (1, 2, 3)]
+    lessons = [{"number": n, "title": f"Lesson {n}"} for n in (1, 2)]
+    view = View(page, Guide(lessons=lessons, lesson=1, steps=steps, step=1))
+    _press(page, page.get_by_role("button", name="Step 3"))
+    view.receive(step=2)
+    _release(page)
+    assert view.messages == [{"kind": "go", "lesson": 1, "step": 3}]
+    _press(page, page.get_by_role("button", name="Step 2"))
+    view.receive(lesson=0, steps=[])  # the list of lessons takes its place
+    _release(page)
+    assert len(view.messages) == 1

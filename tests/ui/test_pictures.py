@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from lens.panels import panels
+from tests.ui.test_reach import UNMADE
 
 KEPT = Path(__file__).with_name("pictures")
 TILE = 24  # pixels; a word fills one
@@ -57,6 +58,7 @@ def taken(page: Page, key: str, width: int, scheme: str) -> Image.Image:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.get_by_role("tab", name=panels()[key].title, exact=True).click()
     page.mouse.move(0, 0)
+    expect(page.locator(UNMADE)).to_have_count(0)
     expect(page.locator(".lens [aria-busy=true]:visible")).to_have_count(0)
     before, after = None, picture(page)
     while before is None or before.tobytes() != after.tobytes():  # until it stands still

@@ -29,6 +29,12 @@ import pathlib, time
 while not pathlib.Path("go").exists():
     time.sleep(0.1)
 """
+BREAKS = """
+import ipywidgets as widgets
+button = widgets.Button(description="break")
+button.on_click(lambda _: {}["missing"])
+button
+"""
 LIGHT = ("--preheat", "0", "--no-fork")  # soon up, for one visitor
 
 
@@ -199,6 +205,19 @@ def test_a_cell_that_fails_is_answered_in_words(tmp_path: Path, open_page: OpenP
         expect(page.get_by_role("button", name="Start again")).to_be_visible()
         assert "ZeroDivisionError" not in page.content()
         assert "Traceback" not in page.content()
+        assert "ZeroDivisionError" in (tmp_path / "app.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])
+def test_a_click_that_fails_is_for_the_host_to_read(
+    options: tuple[str, ...], tmp_path: Path, open_page: OpenPage
+) -> None:
+    notebook = write_notebook(tmp_path / "click.ipynb", BREAKS)
+    with serving("app", notebook, tmp_path, "--preheat", "0", *options) as address:
+        page = until_ready(open_page(address))
+        page.get_by_role("button", name="break").click()
+        eventually(page, lambda: "KeyError: 'missing'" in (tmp_path / "app.log").read_text(encoding="utf-8"))
+        assert "missing" not in page.content()
 
 
 def test_a_page_that_breaks_off_says_so(tmp_path: Path, open_page: OpenPage) -> None:

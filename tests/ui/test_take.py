@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, Strip, TopK
 from lens.plans import Plan
 from tests.ui import test_live
-from tests.ui.test_live import MARKUP, Reading, View
+from tests.ui.test_live import MARKUP, Reading, View, let_draw
 
 page, tab = test_live.page, test_live.tab  # fixtures
 pytestmark = pytest.mark.ui
@@ -285,7 +285,7 @@ NUMBERS = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
 def table_of(browser: Browser) -> Callable[[list[str], list[float]], str]:
     """`table_of(texts, numbers)`: both as columns of a CSV, by the function that the menus use."""
     blank = browser.new_page()
-    module = Chart._esm.replace("export default { render };", "window.csvOf = csvOf;")
+    module = Chart._esm.replace("export default { initialize, render };", "window.csvOf = csvOf;")
     blank.add_script_tag(content=module, type="module")
 
     def made(texts: list[str], numbers: list[float]) -> str:
@@ -333,7 +333,7 @@ def test_a_page_of_its_own_shows_the_picture_without_a_network(taken: Taken, bro
 def pointed(page: Page, place: str, said: str) -> str:
     """What is said where the pointer stands in the middle of a place."""
     page.locator(place).first.hover()
-    page.wait_for_timeout(100)
+    let_draw(page)
     return page.locator(said).first.inner_text()
 
 
@@ -384,7 +384,7 @@ def test_the_menu_stays_with_its_button_while_the_page_scrolls(page: Page) -> No
     apart = menu.bounding_box()["y"] - button.bounding_box()["y"]  # type: ignore[index]
     page.evaluate("scrollBy(0, 120)")
     page.wait_for_function("scrollY === 120")
-    page.wait_for_timeout(50)
+    let_draw(page)  # the event of a scroll comes with the next frame
     expect(menu).to_be_visible()
     assert menu.bounding_box()["y"] - button.bounding_box()["y"] == pytest.approx(apart)  # type: ignore[index]
 

@@ -144,13 +144,7 @@ function render({ model, el }) {
   const svg = makeSvg("svg", { class: "lens-chart-svg lens-picture", role: "img", tabindex: 0, ...OWN_KEYS });
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
   const note = make("div", { class: "lens-note" });
-  const take = takeAway(life, model, root, {
-    draw: render,
-    title: () => model.get("spec").title ?? "",
-    words: () => inWords(model.get("spec")),
-    traits: ["spec"],
-    tables: () => [{ hint: "numbers of every line", ...numbersOf(model.get("spec")) }],
-  });
+  const take = takeAway(life, model, root, ofSpec(model, render, "numbers of every line", numbersOf, inWords));
   root.append(make("div", { class: "lens-panel-head" }, title, legend, take.node), svg, readout, note);
   let at = null; // where the rule stands, as a value of x
   let scale = null;
@@ -179,7 +173,7 @@ function render({ model, el }) {
     svg.replaceChildren(...axes(spec, scale), ...guides(spec, scale), ...shown, ...spec.lines.map((line, order) => drawLine(spec, line, order, scale)));
     const unit = make("span", { class: "lens-chart-unit" }, spec.y.format === "percent" ? `${spec.y.label}, %` : spec.y.label);
     legend.replaceChildren(unit, ...spec.lines.map(legendEntry));
-    setText(readout, rule === null ? "" : sayAt(spec, rule));
+    readout.replaceChildren(...(rule === null ? [] : sayAt(spec, rule)));
   }
 
   function legendEntry(line, order) {
@@ -194,7 +188,9 @@ function render({ model, el }) {
       const place = xs(spec, line).findIndex((value) => value === x);
       return place < 0 || !finite(line.values[place]) ? [] : [`${line.title} ${saidWithError(spec, line.values[place], line.errors?.[place])}`];
     });
-    return parts.length ? `${spec.x.label} ${Number.isInteger(x) ? x : x.toFixed(2)}:  ${parts.join("   ")}` : "";
+    if (!parts.length) return [];
+    const where = `${spec.x.label} ${Number.isInteger(x) ? x : x.toFixed(2)}:  `;
+    return [where, ...parts.flatMap((part, i) => [i ? "   " : "", make("span", { class: "lens-unbroken" }, part)])];
   }
 
   /** The x of the data that is nearest to a place on the screen. */
@@ -236,4 +232,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -64,6 +64,27 @@ function icon(name) {
   return makeSvg("svg", { class: "lens-icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, drawn);
 }
 
+// ---------------------------------------------------------------- scripts that load late
+
+const NOTHING = { content: { data: { method: "nothing" } } };
+
+/**
+ * anywidget gives a script two seconds to load. One that takes longer, on a busy machine, is drawn all the same, but
+ * every message to its widget is refused from then on, so that it never follows its kernel again. When our script has
+ * come late, its widget is made to hear as widgets of ipywidgets do, and asks for what it has missed.
+ */
+function initialize({ model }) {
+  const widget = model.set({}); // what a script is given is only a part of it
+  widget?._handle_comm_msg?.(NOTHING).catch(() => hearAgain(widget));
+}
+
+function hearAgain(widget) {
+  const own = Object.getPrototypeOf(Object.getPrototypeOf(widget))._handle_comm_msg;
+  widget._handle_comm_msg = own;
+  widget.comm?.on_msg(own.bind(widget));
+  widget.comm?.send({ method: "request_state" });
+}
+
 // ---------------------------------------------------------------- life and time
 
 /** Everything begun for one view, to be ended together when the view goes. */

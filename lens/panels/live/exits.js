@@ -3,17 +3,24 @@ function makeExit() {
   return makeButton({ class: "lens-exit", role: "option" });
 }
 
+/** Its words, only where they change: what is replaced under a pressed pointer loses its click. */
+function showParts(node, { label, prediction, layer }) {
+  const words = JSON.stringify([label, prediction, layer]);
+  if (node.lensWords === words) return;
+  node.lensWords = words;
+  node.replaceChildren(
+    make("span", { class: "lens-exit-token" }, tokenText(label)),
+    make("span", { class: "lens-exit-prediction" }, "→ ", tokenText(prediction)),
+    make("span", { class: "lens-exit-layer" }, String(layer)),
+  );
+}
+
 function showExit(node, token, layers, ramp, position) {
   const style = shade(ramp, layers > 1 ? (token.layer - 1) / (layers - 1) : 1);
   node.style.background = style.fill;
   node.style.color = style.text;
   node.classList.toggle("lens-exit-differs", !token.agrees);
-  const parts = [
-    make("span", { class: "lens-exit-token" }, tokenText(token.label)),
-    make("span", { class: "lens-exit-prediction" }, "→ ", tokenText(token.prediction)),
-    make("span", { class: "lens-exit-layer" }, String(token.layer)),
-  ];
-  node.replaceChildren(...parts);
+  showParts(node, token);
   const whole = token.agrees ? "as the full model" : `the full model says ${token.model}`;
   const confidence = token.confidence === null ? "not a number" : token.confidence.toFixed(3);
   const sure = `confidence ${confidence}, threshold ${token.threshold.toFixed(3)}`;
@@ -26,7 +33,7 @@ function showExit(node, token, layers, ramp, position) {
 const inWords = ({ tokens, note }) => `${tokens.map((token) => `${token.label} leaves at layer ${token.layer}`).join("; ")}. ${note ?? ""}`.trim();
 
 /** One token a row. */
-function numbersOf(tokens) {
+function numbersOf({ tokens }) {
   const keys = ["layer", "confidence", "threshold", "prediction", "model", "agrees"];
   return { columns: ["position", "token", ...keys], rows: tokens.map((token, i) => [i, token.label, ...keys.map((key) => token[key])]) };
 }
@@ -40,11 +47,8 @@ function render({ model, el }) {
   const high = make("span");
   const differs = make("span", { class: "lens-exits-differs" }, "dashed: not what the full model says");
   const take = takeAway(life, model, root, {
-    draw: render,
+    ...ofSpec(model, render, "every token", numbersOf, inWords),
     title: () => (model.get("spec").tokens?.length ? "Where each token leaves" : ""),
-    words: () => inWords(model.get("spec")),
-    traits: ["spec"],
-    tables: () => [{ hint: "every token", ...numbersOf(model.get("spec").tokens) }],
   });
   const legend = make("div", { class: "lens-exits-legend" }, low, strip, high, differs, take.node);
   const note = make("div", { class: "lens-readout", "data-testid": "note" });
@@ -77,4 +81,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

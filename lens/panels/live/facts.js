@@ -32,8 +32,6 @@ function makeHead(columns) {
 
 // ---------------------------------------------------------------- to take along
 
-const inWords = ({ title, note }) => `${title}. ${note ?? ""}`.trim();
-
 /** The rows as they are, a standard error in a column of its own. */
 function numbersOf({ columns, rows }) {
   const names = columns.flatMap(({ title, error }) => (error ? [title, `standard error of ${title}`] : [title]));
@@ -51,13 +49,7 @@ function render({ model, el }) {
   const table = make("table", {}, make("caption", {}, title), head, body);
   const scroll = make("div", { class: "lens-facts-scroll lens-picture", "data-lens-wide": true }, table);
   const note = make("div", { class: "lens-note" });
-  const take = takeAway(life, model, root, {
-    draw: render,
-    title: () => model.get("spec").title ?? "",
-    words: () => inWords(model.get("spec")),
-    traits: ["spec"],
-    tables: () => [{ hint: "every row", ...numbersOf(model.get("spec")) }],
-  });
+  const take = takeAway(life, model, root, ofSpec(model, render, "every row", numbersOf));
   root.append(scroll, note, take.node);
 
   function show() {
@@ -88,4 +80,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -21,23 +21,22 @@ function drawQuestion(question) {
   );
 }
 
-/** A list of numbered buttons: the lessons, or the steps of one. */
-function numbered(items, current) {
-  const list = make("ol", { class: "lens-guide-list" });
-  for (const { number, title } of items) {
-    const here = number === current;
-    const button = makeButton({
-      class: "lens-guide-choice",
-      "data-number": number,
-      "aria-current": here ? "step" : null,
-    });
-    button.append(
-      make("span", { class: "lens-guide-number", "aria-hidden": "true" }, String(number)),
-      make("span", {}, title),
-    );
-    list.append(make("li", {}, button));
-  }
-  return list;
+function makeChoice() {
+  const button = makeButton({ class: "lens-guide-choice" });
+  button.append(make("span", { class: "lens-guide-number", "aria-hidden": "true" }), make("span"));
+  return make("li", {}, button);
+}
+
+/** Numbered buttons, the lessons or the steps of one; each stays where it is, so that a press on it is never lost. */
+function showNumbered(list, items, current) {
+  while (list.children.length > items.length) list.lastChild.remove();
+  while (list.children.length < items.length) list.append(makeChoice());
+  items.forEach(({ number, title }, i) => {
+    const button = list.children[i].firstChild;
+    setAttributes(button, { "data-number": number, "aria-current": number === current ? "step" : null });
+    setText(button.firstChild, String(number));
+    setText(button.lastChild, title);
+  });
 }
 
 function render({ model, el }) {
@@ -46,7 +45,8 @@ function render({ model, el }) {
   const heading = make("h2", { class: "lens-panel-title", tabindex: -1 });
   const all = makeButton({ class: "lens-guide-link" });
   const close = makeButton({ class: "lens-button lens-guide-close", "aria-label": "Close the lessons" });
-  const place = make("nav", { "aria-label": "Steps" });
+  const list = make("ol", { class: "lens-guide-list" });
+  const place = make("nav", { "aria-label": "Steps" }, list);
   const said = make("div", { class: "lens-guide-step", role: "region", "aria-live": "polite" });
   const back = makeButton({ class: "lens-button" });
   const next = makeButton({ class: "lens-button lens-guide-next" });
@@ -59,6 +59,7 @@ function render({ model, el }) {
   setAttributes(root, { role: "complementary", "aria-label": "Lessons" });
 
   let drawn = ""; // the step whose prose is on the page: a question that was opened stays open
+  let listed = null; // the lesson whose steps are listed
 
   function draw() {
     const number = model.get("lesson");
@@ -72,9 +73,13 @@ function render({ model, el }) {
     setText(heading, lesson ? `${number}. ${lesson.title}` : "Lessons");
     const named = steps.map(({ title }, i) => ({ number: i + 1, title }));
     const focused = place.contains(document.activeElement);
-    place.replaceChildren(lesson ? numbered(named, step) : numbered(lessons, 0));
+    const moved = focused && list.querySelector("[aria-current]")?.dataset.number !== String(step);
+    if (listed !== number) list.replaceChildren(); // what is pressed as a lesson must not be let go as a step
+    listed = number;
+    if (lesson) showNumbered(list, named, step);
+    else showNumbered(list, lessons, 0);
     setAttributes(place, { "aria-label": lesson ? "Steps" : "Lessons" });
-    if (focused) (place.querySelector("[aria-current]") ?? heading).focus();
+    if (moved) (list.querySelector("[aria-current]") ?? heading).focus();
     if (lesson && steps[step - 1]) drawStep(`${number}/${step}`, steps[step - 1]);
     const following = lessons[lessons.indexOf(lesson) + 1];
     back.disabled = step <= 1;
@@ -131,4 +136,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

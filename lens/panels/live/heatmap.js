@@ -1,5 +1,7 @@
 const SIZE = { most: 380, least: 180, left: 34, bottom: 34, top: 4 };
 
+const POINT = "Point at a cell, or walk with the arrow keys, to read it.";
+
 const layersOf = (spec) => spec.layers ?? [];
 
 /** Which numbers are shown: (M, S, T) float32 of the chosen variant. */
@@ -24,7 +26,7 @@ const rangeOf = (spec) => spec.range ?? [0, 1];
 
 const number = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-", "−") : "not fitted");
 
-const tick = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 0).replace("-", "−");
+const tick = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 0).replace(/^-(?=0\.00$)/, "").replace("-", "−");
 
 function reading(value, error) {
   if (!Number.isFinite(error) || !Number.isFinite(value)) return number(value);
@@ -140,7 +142,9 @@ function render({ model, el }) {
   row.setAttribute("aria-label", "Heat maps: arrow keys move, Enter sets source and target layer");
   const bar = make("div", { class: "lens-heatmap-bar", "aria-hidden": "true" });
   const readout = make("div", { class: "lens-readout", "aria-live": "polite", "data-testid": "readout" });
+  const meaning = make("div", { class: "lens-note" });
   const note = make("div", { class: "lens-note" });
+  const side = make("div", { class: "lens-heatmap-side" }, make("div", {}, bar, readout), make("div", {}, meaning, note));
   const take = takeAway(life, model, root, {
     draw: render,
     title: () => model.get("spec").title ?? "",
@@ -148,7 +152,7 @@ function render({ model, el }) {
     traits: ["spec", "values", "errors", "variant", "source", "target"],
     tables: () => [{ hint: "every pair, every variant", ...numbersOf(model) }],
   });
-  root.append(make("div", { class: "lens-panel-head" }, title, choose.root, take.node), row, bar, readout, note);
+  root.append(make("div", { class: "lens-panel-head" }, title, choose.root, take.node), make("div", { class: "lens-heatmap-body" }, row, side));
   let hovered = null;
 
   const chosen = () => [model.get("source"), model.get("target")];
@@ -163,7 +167,9 @@ function render({ model, el }) {
     const variants = (spec.variants ?? []).map((each) => ({ value: each.key, label: each.title, title: each.hint }));
     choose.show(variants, model.get("variant"));
     choose.root.hidden = variants.length < 2;
+    setText(meaning, spec.variants?.find((each) => each.key === model.get("variant"))?.hint ?? "");
     const maps = spec.maps ?? [];
+    row.style.setProperty("--lens-maps", Math.max(1, maps.length));
     while (row.children.length > maps.length) row.lastChild.remove();
     while (row.children.length < maps.length) {
       row.append(make("figure", {}, make("figcaption"), make("canvas", { "aria-hidden": "true" })));
@@ -171,6 +177,7 @@ function render({ model, el }) {
     maps.forEach((map, place) => {
       const [caption, canvas] = row.children[place].children;
       setText(caption, map.title);
+      caption.hidden = maps.length < 2; // one map is named by its title
       setAttributes(row.children[place], { "data-map": map.key });
       caption.className = `lens-heatmap-name lens-key-${map.key}`;
       if (data.count) paint(canvas, data, place, palette, { chosen: chosen(), hovered });
@@ -181,18 +188,19 @@ function render({ model, el }) {
     bar.replaceChildren(make("span", {}, ends[0]), make("i"), make("span", {}, ends[1]));
     bar.hidden = readout.hidden = !data.count;
     take.hide(!data.count);
-    setText(readout, say(data, hovered ?? chosen()));
+    readout.replaceChildren(...say(data, hovered ?? chosen()));
     showBusy(root, model.get("busy"));
   }
 
   function say({ spec, count, values, errors }, [s, t]) {
-    if (s < 0 || (t < s && !spec.square) || t >= count) return "";
-    const parts = (spec.maps ?? []).map((map, place) => {
+    if (s < 0 || (t < s && !spec.square) || t >= count) return [make("div", { class: "lens-heatmap-where" }, POINT)];
+    const parts = (spec.maps ?? []).flatMap((map, place) => {
       const at = (place * count + s) * count + t;
-      return `${map.title} ${reading(values[at], errors[at])}`;
+      const name = make("span", { class: `lens-heatmap-name lens-key-${map.key}` }, map.title);
+      return ["  ", name, " ", make("span", {}, reading(values[at], errors[at]))];
     });
-    const where = spec.word ?? "layer";
-    return `${where} ${spec.layers[s]} → ${spec.layers[t]}:  ${parts.join("   ")}`;
+    const where = `${spec.word ?? "layer"} ${spec.layers[s]} → ${spec.layers[t]}:`;
+    return [make("div", { class: "lens-heatmap-where" }, where), ...parts];
   }
 
   function cellAt(event) {
@@ -243,4 +251,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

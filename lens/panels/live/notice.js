@@ -30,4 +30,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -23,4 +23,4 @@ function render({ el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -1,9 +1,7 @@
 // ---------------------------------------------------------------- to take along
 
-const inWords = ({ title, note }) => `${title}. ${note ?? ""}`.trim();
-
 /** One token a row. */
-function numbersOf(tokens) {
+function numbersOf({ tokens }) {
   const keys = ["change", "prediction", "model", "agrees"];
   return { columns: ["position", "token", ...keys], rows: tokens.map((token, i) => [i, token.label, ...keys.map((key) => token[key])]) };
 }
@@ -15,13 +13,7 @@ function render({ model, el }) {
   const title = make("div", { class: "lens-panel-title", role: "heading", "aria-level": 2 });
   const list = make("div", { class: "lens-exits-list lens-picture", role: "list", "aria-label": "Tokens", dir: "ltr" });
   const note = make("div", { class: "lens-note" });
-  const take = takeAway(life, model, root, {
-    draw: render,
-    title: () => model.get("spec").title ?? "",
-    words: () => inWords(model.get("spec")),
-    traits: ["spec"],
-    tables: () => [{ hint: "every token", ...numbersOf(model.get("spec").tokens) }],
-  });
+  const take = takeAway(life, model, root, ofSpec(model, render, "every token", numbersOf));
   root.append(make("div", { class: "lens-panel-head" }, title, take.node), list, note);
 
   function show() {
@@ -62,4 +54,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -143,6 +143,15 @@ function slug(text, most = 48) {
   return plain.length <= most ? plain : plain.slice(0, most + 1).replace(/-[^-]*$/, "").slice(0, most);
 }
 
+/** `about` of a picture whose `spec` is all that it shows; its numbers are one table, `{ columns, rows }` of the spec. */
+const ofSpec = (model, draw, hint, numbers, words = ({ title, note }) => `${title}. ${note ?? ""}`.trim()) => ({
+  draw,
+  title: () => model.get("spec").title ?? "",
+  words: () => words(model.get("spec")),
+  traits: ["spec"],
+  tables: () => [{ hint, ...numbers(model.get("spec")) }],
+});
+
 /** What is saved, under a name that says what it is. */
 function makings(model, root, { draw, title, words, traits, tables }) {
   const stem = model.get("stem") || "lens-";

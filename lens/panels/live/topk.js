@@ -34,8 +34,8 @@ const agreement = () => [icon("check"), make("span", { class: "lens-hidden" }, "
 
 function makeColumn() {
   return make(
-    "section",
-    { class: "lens-column" },
+    "div",
+    { class: "lens-column", role: "group" },
     make("div", { class: "lens-column-title" }, make("i"), make("span", { role: "heading", "aria-level": 2 })),
     make("div", { class: "lens-column-subtitle" }),
     make(
@@ -45,7 +45,7 @@ function makeColumn() {
       make("div", { class: "lens-column-axis", "aria-hidden": "true" }, make("span", {}, "0"), make("span")),
       make("div", { class: "lens-column-message" }, make("div"), makeButton({ class: "lens-button" })),
     ),
-    make("div", { class: "lens-facts" }),
+    make("div", { class: "lens-told" }),
   );
 }
 
@@ -62,7 +62,7 @@ function showColumn(node, column, end) {
   rows.forEach((row, i) => showRow(list.children[i], row, end));
   setText(find(".lens-column-axis").lastChild, percent(end).replace(".0", ""));
   showMessage(node, column);
-  showFacts(find(".lens-facts"), column.facts ?? []);
+  showFacts(find(".lens-told"), column.facts ?? []);
 }
 
 function showMessage(node, column) {
@@ -75,7 +75,7 @@ function showMessage(node, column) {
   button.hidden = !column.message || !column.action;
 }
 
-const makeFact = () => make("div", {}, make("div", { class: "lens-fact-name" }), make("div"));
+const makeFact = () => make("div", {}, make("div", { class: "lens-told-name" }), make("div"));
 
 function showFacts(list, facts) {
   while (list.children.length > facts.length) list.lastChild.remove();
@@ -126,7 +126,7 @@ function render({ model, el }) {
     grid.style.setProperty("--lens-columns", Math.max(1, columns.length));
     const most = Math.max(model.get("k"), ...columns.map((column) => column.rows?.length ?? 0));
     grid.style.setProperty("--lens-rows", most);
-    grid.classList.toggle("lens-columns-facts", columns.some((column) => column.facts?.length));
+    grid.classList.toggle("lens-columns-told", columns.some((column) => column.facts?.length));
     take.hide(!listed().length);
     root.classList.toggle("lens-topk-blank", !listed().length);
     showBusy(root, model.get("busy"));
@@ -142,4 +142,4 @@ function render({ model, el }) {
   return life.end;
 }
 
-export default { render };
+export default { initialize, render };

@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
-from itertools import zip_longest
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
 from lens.errors import LensError, PlanError
-from lens.execution import generation
-from lens.numerics import NO_TOKEN, Compared, Generation
+from lens.numerics import NO_TOKEN, Compared
 from lens.panels._desk import Desk
 from lens.panels._doubt import NOT_FINITE, number
 from lens.panels._panel import Panel
 from lens.panels._python import call, opening, program
 from lens.panels._recipe_form import RecipeForm
 from lens.panels._shelf import Answer
-from lens.panels._style import PLAIN
 from lens.panels._undo import Undoing, watch
+from lens.panels._writing import Writing
 from lens.panels.live import Chart, Shifts, Strip, TopK, plan_of
 from lens.plans import Plan
 
 __all__ = ["PANEL", "AssemblyLine", "columns", "parting", "shifts"]
 
 HISTORY = 200  # plans that can be gone back to
+
+
+class History:
+    """The plans that were, as texts, and which of them stands now; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._plans = [""]
+        self._at = 0
+
+    @property
+    def now(self) -> str:
+        """The plan that stands."""
+        return self._plans[self._at]
+
+    def add(self, plan: str) -> None:
+        """A new plan, after which nothing can be done again."""
+        self._plans = [*self._plans[: self._at + 1], plan][-HISTORY:]
+        self._at = len(self._plans) - 1
+
+    def reaches(self, by: int) -> bool:
+        """Whether there is a plan so many steps on, or back."""
+        return 0 <= self._at + by < len(self._plans)
+
+    def go(self, by: int) -> str:
+        """Stand there, and give that plan."""
+        self._at += by
+        return self.now
 
 
 class AssemblyLine(Undoing, widgets.VBox):
@@ -36,25 +60,15 @@ class AssemblyLine(Undoing, widgets.VBox):
         self.desk = desk
         self.visible = False
         self._compared: Compared | None = None
-        self._history: list[str] = [""]
-        self._at = 0
+        self._history = History()
         self.strip = Strip()
         self.presets = RecipeForm(self._use, self._refuse)
         self.topk = TopK()
         self.shifts, self.streams = Shifts(), Chart()
-        self.write = widgets.Button(description="Write on with both")
-        self.stop = widgets.Button(description="Stop")
-        self.count = widgets.IntSlider(32, min=1, max=200, description="Tokens", style=PLAIN)
-        self.temperature = widgets.FloatSlider(0.0, min=0, max=2, step=0.1, description="Temperature", style=PLAIN)
-        self.written = widgets.HTML()
-        writing = widgets.HBox([self.write, self.stop, self.count, self.temperature])
-        writing.add_class("lens-controls")
+        self.writing = Writing(desk, self._plan)
         pictures = widgets.HBox([self.shifts, self.streams])
         pictures.add_class("lens-charts")
-        super().__init__([self.presets, self.strip, self.topk, pictures, writing, self.written])
-        self.stop.layout.display = "none"
-        self.write.on_click(lambda _: self._write())
-        self.stop.on_click(lambda _: self._stopped())
+        super().__init__([self.presets, self.strip, self.topk, pictures, self.writing])
         self.undo = [
             watch(desk, ["answer"], self._answered),
             watch(desk.session, ["plan"], self._planned),
@@ -133,27 +147,24 @@ class AssemblyLine(Undoing, widgets.VBox):
         if text == self.desk.session.plan:
             self.strip.error = {}
             return
-        del self._history[self._at + 1 :]
-        self._history = [*self._history, text][-HISTORY:]
-        self._at = len(self._history) - 1
+        self._history.add(text)
         self.desk.session.plan = text
 
     def _travel(self, by: int) -> None:
-        if 0 <= self._at + by < len(self._history):
-            self._at += by
+        if self._history.reaches(by):
             self.presets.reset()
-            self.desk.session.plan = self._history[self._at]
+            self.desk.session.plan = self._history.go(by)
 
     def _planned(self) -> None:
-        if self._history[self._at] != self.desk.session.plan:  # set from outside: a link, another panel
-            self._history, self._at = [*self._history[: self._at + 1], self.desk.session.plan], self._at + 1
+        if self._history.now != self.desk.session.plan:  # set from outside: a link, another panel
+            self._history.add(self.desk.session.plan)
         self._show_plan()
         self._ask()
 
     def _show_plan(self) -> None:
         if not self._n_blocks:
             return
-        travel = {"can_undo": self._at > 0, "can_redo": self._at + 1 < len(self._history)}
+        travel = {"can_undo": self._history.reaches(-1), "can_redo": self._history.reaches(1)}
         try:
             plan = self._plan()
             self.strip.answer(plan, self._n_blocks, facts(plan), error={}, **travel)
@@ -206,50 +217,6 @@ class AssemblyLine(Undoing, widgets.VBox):
         self.topk.show(columns=columns(found, answer.position, k), k=k)
         self.shifts.spec = shifts(found)
         self.streams.spec = parting(found)
-
-    # -------------------------------------------------------------- writing on
-
-    def _write(self) -> None:
-        answer: Answer | None = self.desk.answer
-        if answer is None:
-            return
-        try:
-            plan = self._plan()
-        except LensError:
-            return
-        model, text, maps = answer.model, answer.question.text, self.desk.maps
-        options: dict[str, Any] = {"max_new_tokens": self.count.value, "temperature": self.temperature.value}
-
-        def work(report: Any) -> None:
-            ways = (generation(model, text, each, maps=maps, **options) for each in (plan, None))
-            last: list[Generation | None] = [None, None]
-            for pair in zip_longest(*ways):
-                last = [new or old for new, old in zip(pair, last, strict=True)]
-                report(tuple(last))
-
-        self.stop.layout.display = ""
-        self.desk.work("write", work, lambda _: self._wrote(), self._write_failed, self._show_written)
-
-    def _show_written(self, pair: tuple[Generation | None, Generation | None]) -> None:
-        titles = ("under the plan", "the full model")
-        masked = self.desk.answer.model.kind == "masked"
-        columns = "".join(
-            f'<div><div class="lens-written-title">{title}</div><p dir="auto">{_both(each, masked)}</p></div>'
-            for title, each in zip(titles, pair, strict=True)
-            if each is not None
-        )
-        self.written.value = f'<div class="lens-charts lens-written">{columns}</div>'
-
-    def _wrote(self) -> None:
-        self.stop.layout.display = "none"
-
-    def _write_failed(self, words: str) -> None:
-        self._wrote()
-        self.written.value = f'<span class="lens-state">{escape(words)}</span>'
-
-    def _stopped(self) -> None:
-        self.desk.stop("write")
-        self._wrote()
 
 
 def facts(plan: Plan) -> str:
@@ -328,13 +295,6 @@ def parting(found: Compared) -> dict[str, Any]:
         "marker": None,
         "guides": [{"y": 1, "title": ""}],
     }
-
-
-def _both(found: Generation, masked: bool) -> str:
-    """The prompt, faint, and what was written; a masked model's text is whole."""
-    if masked:
-        return escape(found.text)
-    return f'<span class="lens-state">{escape(found.prompt)}</span>{escape(found.text)}'
 
 
 PANEL = Panel(

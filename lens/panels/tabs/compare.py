@@ -8,31 +8,24 @@ import ipywidgets as widgets
 import numpy as np
 
 from lens.errors import LensError
-from lens.models import Model, embedded
+from lens.models import Model
 from lens.numerics import Compared
+from lens.panels._beside import OTHERS, Beside
 from lens.panels._desk import Desk
 from lens.panels._doubt import highest
 from lens.panels._masking import MASK
 from lens.panels._panel import Panel, Seen
 from lens.panels._python import call, opening, program
 from lens.panels._shelf import Answer, Question
-from lens.panels._style import PLAIN
 from lens.panels._undo import watch
-from lens.panels.live import Chart, LensTable, Notice, Sentence, Shifts, TopK
+from lens.panels.live import Chart, LensTable, Notice, Shifts, TopK
 from lens.panels.tabs.assembly_line import columns as under_plan
 from lens.panels.tabs.assembly_line import parting, shifts
 from lens.panels.tabs.jump import columns
 from lens.panels.tabs.lens_table import picture
-from lens.plans import Plan, centred, recipe
+from lens.plans import Plan
 
 __all__ = ["PANEL", "Compare"]
-
-AGAINST = {"another sentence": "text", "another model": "model", "another plan": "plan"}
-OTHERS = {kind: f"other_{kind}" for kind in AGAINST.values()}
-SENTENCES = {
-    "causal": "The old woman stood by the fire and looked at the",
-    "masked": "The old woman stood by the fire and [MASK] at the door.",
-}
 
 
 class Compare(Seen, widgets.VBox):
@@ -42,10 +35,7 @@ class Compare(Seen, widgets.VBox):
         self._desk = desk
         self.pair: Any = None  # what A and B answered
         session = desk.session
-        self.against = widgets.Dropdown(options=AGAINST, description="Beside", style=PLAIN)
-        self.sentence = Sentence(label="The other sentence", placeholder="Type another sentence")
-        self.model = widgets.Combobox(options=embedded(), continuous_update=False, ensure_option=False)
-        self.plan = widgets.Text(continuous_update=False)
+        self.beside = Beside(desk)
         self.notice = Notice()
         self.topk = TopK()
         self.tables = LensTable(), LensTable()
@@ -54,39 +44,14 @@ class Compare(Seen, widgets.VBox):
         self._readings, self._plans = (widgets.HBox(pair) for pair in (self.tables, self.shifts))
         for row in (self._readings, self._plans):
             row.add_class("lens-charts")
-        controls = widgets.HBox([self.against, self.model, self.plan])
-        controls.add_class("lens-controls")
-        super().__init__([controls, self.sentence, self.notice, self.topk, self._readings, self._plans, self.streams])
+        super().__init__([self.beside, self.notice, self.topk, self._readings, self._plans, self.streams])
         self.undo = [
-            widgets.link((session, "against"), (self.against, "value")).unlink,
             *(widgets.link((session, name), (t, name)).unlink for name in ("cast", "metric") for t in self.tables),
-            *(watch(entry, ["value"], self._typed) for entry in self._entries.values()),
-            watch(session, ["against", *OTHERS.values()], self._chosen),
+            watch(session, ["against", *OTHERS.values(), "plan"], self.draw),
             watch(session, ["source", "k", "cast"], self._draw_again),
-            watch(session, ["plan"], self.draw),
             watch(desk, ["answer"], self.draw),
             *(t.on_message("pick", self._pick) for t in self.tables),
         ]
-        self._chosen()
-
-    @property
-    def _entries(self) -> dict[str, Any]:
-        return {"text": self.sentence, "model": self.model, "plan": self.plan}
-
-    @property
-    def other(self) -> str:
-        """What A is compared with: what was typed, or else something worth looking at."""
-        session, answer = self._desk.session, self._desk.answer
-        given = str(getattr(session, OTHERS[session.against])).strip()
-        if given or answer is None:
-            return given
-        if session.against == "text":
-            return SENTENCES[answer.model.kind]
-        if session.against == "model":
-            return next(name for name in embedded() if name != answer.model.name)
-        n = answer.model.n_blocks
-        start, stop = centred(n, max(1, n // 3))
-        return str(recipe("skip", n, start=start, stop=stop))
 
     def python(self) -> str:
         """Ask both, and put what they say beside each other."""
@@ -96,7 +61,7 @@ class Compare(Seen, widgets.VBox):
         """Ask for B where it is not known, then draw both."""
         if not self.visible or self._desk.answer is None:
             return
-        self._fill()
+        self.beside.fill()
         try:
             work = self._plans_work() if self._desk.session.against == "plan" else self._readings_work()
         except LensError as error:
@@ -104,24 +69,6 @@ class Compare(Seen, widgets.VBox):
             return
         self._busy(True)
         self._desk.work("compare", lambda _: work(), self._found, self._failed, lambda _: None)
-
-    # -------------------------------------------------------------- choices
-
-    def _chosen(self) -> None:
-        against = self._desk.session.against
-        for name, entry in self._entries.items():
-            entry.layout.display = "" if name == against else "none"
-        self.draw()
-
-    def _fill(self) -> None:
-        """Say in the entry what is compared, also where nobody has typed."""
-        self._entries[self._desk.session.against].value = self.other
-
-    def _typed(self) -> None:
-        session = self._desk.session
-        typed = self._entries[session.against].value
-        if typed != self.other:
-            session.set_trait(OTHERS[session.against], typed)
 
     def _pick(self, message: dict[str, Any]) -> None:
         answer: Answer | None = self._desk.answer
@@ -133,13 +80,13 @@ class Compare(Seen, widgets.VBox):
     def _readings_work(self) -> Any:
         desk, session = self._desk, self._desk.session
         one = desk.answer.question
-        name = self.other if session.against == "model" else one.model
+        name = self.beside.other if session.against == "model" else one.model
         a = desk.answer
 
         def work() -> tuple[Answer, Answer]:
             if not desk.shelf.ready(name):
                 desk.shelf.load(name)
-            text = self.other if session.against == "text" else _suited(one.text, desk.shelf.models[name])
+            text = self.beside.other if session.against == "text" else _suited(one.text, desk.shelf.models[name])
             return a, desk.shelf.answer(Question(name, text, one.target, one.position))
 
         return work
@@ -170,10 +117,10 @@ class Compare(Seen, widgets.VBox):
 
     def _readings_python(self) -> str:
         desk, session = self._desk, self._desk.session
-        one, name, text, lines = desk.answer, "model", repr(self.other), []
+        one, name, text, lines = desk.answer, "model", repr(self.beside.other), []
         if session.against == "model":
             name, text = "other", repr(self.pair[1].question.text if self.pair else one.question.text)
-            lines = [call("other = lens.load", repr(self.other))]
+            lines = [call("other = lens.load", repr(self.beside.other))]
         target = None if one.target == one.model.n_blocks else one.target
         maps = "=maps" if desk.own_maps else None
         of_b = None if session.against == "model" else maps
@@ -190,7 +137,7 @@ class Compare(Seen, widgets.VBox):
     def _both(self) -> tuple[Plan, Plan]:
         n_blocks = self._desk.answer.model.n_blocks
         text = self._desk.session.plan.strip()
-        return Plan.parse(text, n_blocks) if text else Plan.full(n_blocks), Plan.parse(self.other, n_blocks)
+        return Plan.parse(text, n_blocks) if text else Plan.full(n_blocks), Plan.parse(self.beside.other, n_blocks)
 
     def _plans_work(self) -> Any:
         shelf, question, plans = self._desk.shelf, self._desk.answer.question, self._both()

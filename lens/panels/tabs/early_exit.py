@@ -42,6 +42,7 @@ class EarlyExitPanel(Measured):
             widgets.link((session, "exit"), (self.lam, "value")).unlink,
             widgets.link((session, "leave"), (self.cast, "value")).unlink,
             watch(session, ["exit", "leave"], self._moved),
+            self.exits.on_message("pick", self._pick),
         ]
 
     def python(self) -> str:
@@ -71,6 +72,12 @@ class EarlyExitPanel(Measured):
         if self.visible:
             self._draw_sentence()
             self.draw()
+
+    def _pick(self, message: dict[str, Any]) -> None:
+        """Look at a token; of a masked model only the masks are drawn."""
+        reading, place = self.desk.answer.reading, int(message["position"])
+        if reading is not None and 0 <= place < len(reading.positions):
+            self.desk.pick(reading.positions[place])
 
     def _draw_sentence(self) -> None:
         answer = self.desk.answer

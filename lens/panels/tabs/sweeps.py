@@ -70,17 +70,17 @@ class Sweeps(Measured):
         metric = self.metric.value
         if isinstance(found, Sweep):
             self._lay_out(self.chart)
-            self.chart.spec = order_spec(found, metric)
+            self.chart.spec = order_spec(found, metric, self._running)
         elif found.row_axis == "start":
             self._lay_out(self.heat)
-            self.heat.fill(**window_picture(found, metric))
+            self.heat.fill(**window_picture(found, metric, self._running))
         elif found.row_axis == "recipe":
             self._lay_out(self.chart, self.table)
-            self.chart.spec = grid_spec(found, metric)
+            self.chart.spec = grid_spec(found, metric, self._running)
             self.table.fill(**costs(found))
         else:
             self._lay_out(self.chart)
-            self.chart.spec = grid_spec(found, metric)
+            self.chart.spec = grid_spec(found, metric, self._running)
 
     def dim(self, busy: bool) -> None:
         """Show that the figure is being replaced."""
@@ -106,11 +106,11 @@ class Sweeps(Measured):
             self.desk.session.plan = plan or self.desk.session.plan
 
 
-def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
-    """Lines of a grid: a row each, against its columns."""
+def grid_spec(found: Grid, metric: str, more: bool = False) -> dict[str, Any]:
+    """Lines of a grid: a row each, against its columns; `more` is still to come."""
     estimate = found.of(metric)
     share = metric == "agreement"
-    seen = f"{_seen(found.sweep)} {BAND}"
+    seen = f"{_seen(found.sweep, more)} {BAND}"
     by_size = found.row_axis == "recipe"
     name = "blocks in the window, M" if by_size else "loops, k"
     rows = range(len(found.rows)) if by_size else range(1, len(found.rows))
@@ -137,12 +137,12 @@ def grid_spec(found: Grid, metric: str) -> dict[str, Any]:
     }
 
 
-def _seen(found: Sweep) -> str:
+def _seen(found: Sweep, more: bool) -> str:
     sentences = "1 sentence" if found.sentences == 1 else f"{found.sentences:,} sentences"
-    return f"{int(found.tokens.sum()):,} tokens of {sentences} so far."
+    return f"{int(found.tokens.sum()):,} tokens of {sentences}{' so far' if more else ''}."
 
 
-def order_spec(found: Sweep, metric: str) -> dict[str, Any]:
+def order_spec(found: Sweep, metric: str, more: bool = False) -> dict[str, Any]:
     """A point for each order, by how many pairs of blocks run in the wrong order."""
     estimate = getattr(found, metric)
     share = metric == "agreement"
@@ -151,7 +151,7 @@ def order_spec(found: Sweep, metric: str) -> dict[str, Any]:
     first = Plan.parse(found.plans[0][0]).compact
     return {
         "title": f"{TITLES[metric]}: random orders of the middle",
-        "note": f"{len(found.rows)} orders, such as {first}. {_seen(found)} Lines are ± 2 standard errors.",
+        "note": f"{len(found.rows)} orders, such as {first}. {_seen(found, more)} Lines are ± 2 standard errors.",
         "x": {"label": "pairs of blocks in the wrong order", "values": [], "low": 0},
         "y": {
             "label": TITLES[metric] if share else f"{TITLES[metric]} (nats)",
@@ -164,7 +164,7 @@ def order_spec(found: Sweep, metric: str) -> dict[str, Any]:
     }
 
 
-def window_picture(found: Grid, metric: str) -> dict[str, Any]:
+def window_picture(found: Grid, metric: str, more: bool = False) -> dict[str, Any]:
     """A map of windows, from the layer before to the layer behind."""
     size = max(found.columns) + 1
     estimate = found.of(metric)
@@ -181,8 +181,8 @@ def window_picture(found: Grid, metric: str) -> dict[str, Any]:
             "layers": list(range(size)),
             "variants": [{"key": "one", "title": "", "hint": ""}],
             "title": f"{TITLES[metric]}: {found.title}",
-            "note": f"{_seen(found.sweep)} A window goes from the layer before it to the layer behind it. Click one to "
-            "put it on the assembly line.",
+            "note": f"{_seen(found.sweep, more)} A window goes from the layer before it to the layer behind it. "
+            "Click one to put it on the assembly line.",
             "range": [low, high if high > low else low + 1],
             "x": "layer behind the window",
             "y": "layer before it",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import lens
+from lens import _limits
 from lens.app import _lab, _serve, cli
 from lens.app._options import Options, Place
 from lens.errors import LensError
@@ -22,7 +23,15 @@ def notebook(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which no limit is set, nor left by a test."""
+    for name in _limits.for_public(()):
+        monkeypatch.setenv(name, "")  # set, so that what main sets is undone afterwards
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, unlimited: None) -> list[dict[str, Any]]:
     """What would be served, in place of serving it."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(_serve, "serve", lambda path, options: calls.append({"path": path, **vars(options)}))
@@ -73,6 +82,44 @@ def test_where_others_can_come_in_a_token_is_made_up(line: str, served: list[dic
 def test_public_lets_everyone_in(served: list[dict[str, Any]], notebook: Path) -> None:
     assert cli.main(["app", "--notebook", str(notebook), "--host", "0.0.0.0", "--public"]) == 0  # noqa: S104
     assert served[0]["token"] == ""
+
+
+@pytest.mark.usefixtures("served")
+def test_strangers_get_lens_own_models_in_modest_measure(notebook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["app", "--notebook", str(notebook), "--host", "0.0.0.0"]) == 0  # noqa: S104
+    assert _limits.allowed_models() is None  # those who have a token are no strangers
+    assert cli.main(["app", "--notebook", str(notebook), "--public"]) == 0
+    assert _limits.allowed_models() == lens.embedded()
+    assert {name: _limits.limit(name) for name in _limits.DEFAULTS} == _limits.PUBLIC
+    assert all(_limits.PUBLIC[name] < most for name, most in _limits.DEFAULTS.items())
+    assert "Visitors are held to LENS_MODELS=demo,demo-bert LENS_MAX_TEXT=5000 " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("served")
+def test_what_the_host_has_set_stays(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENS_MODELS", "")  # set, and empty: any
+    monkeypatch.setenv("LENS_MAX_STEPS", "9000")
+    assert cli.main(["app", "--notebook", str(notebook), "--public"]) == 0
+    assert (_limits.allowed_models(), _limits.limit("steps")) == (None, 9000)
+    assert _limits.limit("seconds") == _limits.PUBLIC["seconds"]
+
+
+def test_strangers_get_the_hosts_own_model_too(
+    served: list[dict[str, Any]], notebook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mine", "mine,too"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}", encoding="utf-8")
+    line = ["app", "--notebook", str(notebook), "--public", "--model"]
+    assert cli.main([*line, str(tmp_path / "mine,too")]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said
+        == f"lens: LENS_MODELS can't name '{tmp_path}/mine,too', as it has a comma. Give the folder a name without.\n"
+    )
+    assert not served
+    assert cli.main([*line, str(tmp_path / "mine")]) == 0
+    assert _limits.allowed_models() == (*lens.embedded(), str(tmp_path / "mine"))
 
 
 def test_public_with_a_token_is_refused(

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import psutil
@@ -27,7 +29,8 @@ class Running:
     """A kernel, and a client that has spoken with it."""
 
     def __init__(self, spec: KernelSpec) -> None:
-        self.manager = KernelManager(transport="ipc")
+        self.folder = Path(mkdtemp())  # for its sockets; without one all kernels of all tests would share theirs
+        self.manager = KernelManager(transport="ipc", connection_file=str(self.folder / "kernel.json"))
         self.manager._kernel_spec = spec
         self.manager.start_kernel()
         self.client: BlockingKernelClient = self.manager.client()
@@ -52,6 +55,7 @@ class Running:
     def end(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        rmtree(self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +178,31 @@ def test_a_fork_can_be_interrupted(start: Start) -> None:
     while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != asked:
         continue
     assert reply["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_that_jupyter_interrupts_a_kernel_before_it_ends_it_is_not_told_to_the_host(
+    start: Start, tmp_path: Path
+) -> None:
+    """It does so to each whose visitor leaves; in the middle of a widget's message that was logged as an error."""
+    kernel, begun, ended = start(), tmp_path / "begun", tmp_path / "ended"
+    kernel.says(f"""
+import comm, logging, pathlib, time
+told, logger = [], logging.getLogger("IPKernelApp")
+class Keep(logging.Handler):
+    def emit(self, record): told.append(record.getMessage())
+logger.addHandler(Keep(logging.ERROR))
+def slow(*_):
+    pathlib.Path({str(begun)!r}).touch()
+    try: time.sleep(60)
+    finally: pathlib.Path({str(ended)!r}).touch()
+comm.get_comm_manager().register_target("slow", slow)
+""")
+    opened = {"comm_id": "a", "target_name": "slow", "data": {}}
+    kernel.client.shell_channel.send(kernel.client.session.msg("comm_open", opened))
+    eventually(begun.exists)
+    kernel.manager.interrupt_kernel()
+    eventually(ended.exists)
+    assert kernel.says("logger.error('an error'); print(told)") == "['an error']"
 
 
 def test_a_fork_that_is_killed_is_seen_to_be_dead_and_harms_no_other(start: Start) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import lens.models
 from lens.errors import LensError, ModelError
 from lens.models import _load, resolve
-from lens.models._memory import needed
+from lens.models._room import needed
 
 
 @pytest.fixture
@@ -112,6 +113,70 @@ def test_visitors_get_no_pickled_weights_and_the_host_is_told_how_to_convert(
     monkeypatch.setenv("LENS_MODELS", str(folder))
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
     with pytest.raises(ModelError, match=r"no weights as safetensors.*Convert them once.*save_pretrained\(folder\)"):
+        lens.models.load(folder, device="cpu").hf  # noqa: B018
+
+
+def sharded(folder: Path, *shards: Any, index: str = "model.safetensors.index.json") -> Path:
+    """The folder, its weights in the files that an index names, in turn."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    named = {name: shards[at % len(shards)] for at, name in enumerate(sorted(tensors))}
+    (folder / index).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": named}))
+    for shard in {shard for shard in shards if isinstance(shard, str)}:
+        mine = {name: tensor for name, tensor in tensors.items() if named[name] == shard}
+        path = folder / shard
+        path.parent.mkdir(exist_ok=True)
+        save_file(mine, path, {"format": "pt"}) if path.suffix == ".safetensors" else torch.save(mine, path)
+    return folder
+
+
+def test_weights_in_several_files_are_read(folder: Path) -> None:
+    whole = lens.models.load(folder, device="cpu").fingerprint
+    shards = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    assert lens.models.load(sharded(folder, *shards), device="cpu").fingerprint == whole
+
+
+@pytest.mark.parametrize("offered", [False, True])
+@pytest.mark.parametrize(
+    "shards", [("a.bin",), ("a.bin", "b.safetensors"), ("b.safetensors", "c.bin"), ("a.SAFETENSORS",)]
+)
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "own.safetensors.index.json"])
+def test_an_index_of_safetensors_that_names_pickles_opens_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, shards: tuple[str, ...], index: str, offered: bool
+) -> None:
+    """transformers takes such a file for a pickle, also where it was told to read safetensors only."""
+    sharded(folder, *shards, index=index)
+    if index[:5] != "model":
+        changed(folder, transformers_weights=index)
+    if offered:
+        monkeypatch.setenv("LENS_MODELS", str(folder))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
+    with pytest.raises(ModelError, match=r"The index of .*'s weights names '[ac]\.(bin|SAFETENSORS)'; each must be a"):
+        lens.models.load(folder, device="cpu").hf  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "shard", ["../b.safetensors", "deep/b.safetensors", "/b.safetensors", "gone.safetensors", 3, None]
+)
+def test_an_index_names_only_files_beside_it(folder: Path, shard: Any) -> None:
+    sharded(folder, "a.safetensors")
+    index = folder / "model.safetensors.index.json"
+    named = json.loads(index.read_text())
+    named["weight_map"]["lm_head.weight"] = shard
+    index.write_text(json.dumps(named))
+    with pytest.raises(ModelError, match=r"each must be a \.safetensors file beside it"):
+        lens.models.load(folder, device="cpu").hf  # noqa: B018
+
+
+def test_an_index_is_no_film_and_no_pipe_is_waited_for(folder: Path) -> None:
+    sharded(folder, "a.safetensors")
+    (folder / "a.safetensors").unlink()
+    os.mkfifo(folder / "a.safetensors")
+    with pytest.raises(ModelError, match=r"names 'a\.safetensors'; each must be"):
+        lens.models.load(folder, device="cpu").hf  # noqa: B018
+    with (folder / "model.safetensors.index.json").open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(ModelError, match="is larger than 64 MB: it is no index"):
         lens.models.load(folder, device="cpu").hf  # noqa: B018
 
 

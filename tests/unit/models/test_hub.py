@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +91,39 @@ def test_what_the_hub_does_wrong_is_said_and_the_next_try_works(told: dict[str, 
     assert f"could not be fetched: {SAID[fault]}" in said
     assert seconds < PATIENCE
     assert then == told["whole"]
+
+
+OFFERED = """
+import torch
+torch.load = lambda *_, **__: exit("a pickle was opened")
+import lens.models
+for name in ("some/pickles", "some/whole"):
+    try:
+        print("told", lens.models.load(name, device="cpu").hf.config.model_type)
+    except lens.LensError as error:
+        print("told", error)
+"""
+
+
+def test_where_visitors_come_the_hub_gives_no_pickle_under_another_name(
+    tmp_path: Path, build: Callable[..., Any], byte_level: Any
+) -> None:
+    hf = build("gpt2")
+    hf.resize_token_embeddings(len(byte_level), mean_resizing=False)
+    hf.save_pretrained(tmp_path / "model")
+    byte_level.save_pretrained(tmp_path / "model")
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(hf.state_dict(), "weights.bin")}
+    pickles = {name: content for name, content in whole.items() if name != "model.safetensors"}
+    pickles |= {"model.safetensors.index.json": json.dumps(index).encode(), "weights.bin": b"a pickle"}
+    with hub() as (address, repos):
+        repos.update({"some/pickles": pickles, "some/whole": whole})
+        settings = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        settings |= {"HF_HUB_OFFLINE": "0", "LENS_MODELS": "some/pickles,some/whole"}
+        done = subprocess.run(
+            [sys.executable, "-c", OFFERED],
+            env=os.environ | settings, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+    told = [line[5:] for line in done.stdout.splitlines() if line.startswith("told ")]
+    assert told[0].startswith("The index of some/pickles's weights names 'weights.bin'; "), done.stderr
+    assert told[1:] == ["gpt2"]

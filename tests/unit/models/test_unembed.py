@@ -25,6 +25,13 @@ def test_it_gives_the_logits_of_the_models_own_head(model: lens.Model, rows: int
     torch.testing.assert_close(model.unembed(stream), own, rtol=0, atol=1e-6)
 
 
+def test_without_onednn_it_gives_the_same(model: lens.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    stream = torch.randn(2, 20, 32)
+    own = model.hf.lm_head(model.hf.transformer.ln_f(stream))
+    torch.testing.assert_close(model.unembed(stream), own, rtol=0, atol=1e-6)
+
+
 def test_a_bias_is_added(model: lens.Model) -> None:
     head, stream = nn.Linear(32, VOCABULARY), torch.randn(20, 32)
     own, model.anatomy.head[-1].bias = head(stream), head.bias

@@ -15,11 +15,18 @@ from lens._limits import DEFAULTS
 from lens.casts import casts
 from lens.engine import InlineEngine
 from lens.panels import Explore, panels
-from lens.panels._link import FIELDS, choices, from_link, to_address, to_link
+from lens.panels._link import FIELDS, Followed, choices, from_link, to_address, to_link
 from lens.panels._session import Session
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-SPECIAL = {"panel": st.sampled_from(list(panels())), "cast": st.sampled_from([*casts(), "difference"])}
+PLAN = st.sampled_from(["", "0-3 8-11", "0-3 [4|6]+x2 mat(8>12)", "(0-70)x3"])
+SPECIAL = {
+    "panel": st.sampled_from(list(panels())),
+    "cast": st.sampled_from([*casts(), "difference"]),
+    "plan": PLAN,
+    "other_plan": PLAN,
+    "step": st.just(1),  # every lesson has it
+}
 
 
 def values(name: str) -> st.SearchStrategy[Any]:
@@ -76,7 +83,13 @@ def test_whatever_the_link_what_is_taken_is_valid(link: str) -> None:
         ("?k=21&k=4", {"k": 4}, ["k '21': it must be a number from 1 to 20"]),
         ("?text=a&text=b", {"text": "a"}, ["a second text"]),
         ("?metric=love", {}, ["metric 'love': it may be probability, entropy, rank, kl, surprisal"]),
-        ("?exit=nan", {}, ["exit 'nan': it must be a number from -0.1 to 1.11"]),
+        ("?exit=nan", {}, ["exit 'nan': it must be a number from -0.1 to 1.11, to a hundredth"]),
+        ("?exit=0.455", {}, ["exit '0.455': it must be a number from -0.1 to 1.11, to a hundredth"]),
+        ("?exit=0.4600000000000001", {"exit": 0.46}, []),
+        ("?sentences=30", {}, ["sentences '30': it may be 0, 20, 50, 100, 200, 500"]),
+        ("?sentences=", {"sentences": None}, []),
+        ("?lesson=5&step=99", {"lesson": 5}, ["step '99': lesson 5 has 5 steps"]),
+        ("?plan=)(", {}, ["plan ')(': ')' cannot be here: it closes nothing that is open here; check the brackets"]),
         ("?target=", {"target": None}, []),
         ("?precision=5", {"precision": 5}, []),
         ("?panel=nowhere", {}, [f"panel 'nowhere': it may be {', '.join(panels())}"]),
@@ -116,6 +129,50 @@ def test_the_workbench_opens_a_link_and_says_what_it_left_out() -> None:
     assert bench.header.told.detail == "Left out: 'size', which is no choice here."
     bench.header.told._handle_custom_msg({"kind": "action", "id": "put away"}, [])
     assert bench.header.told.kind == "none"
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("link", "kept", "words"),
+    [
+        ("source=99&target=7", {"source": 4, "target": 7}, ["source '99': demo has layers 0 to 12"]),
+        ("source=9&target=7", {"source": 4, "target": 7}, ["source '9': it is beyond the target layer 7"]),
+        ("source=2&target=99", {"source": 2, "target": None}, ["target '99': demo has layers 0 to 12"]),
+        ("target=12", {"target": None}, []),
+        ("position=3", {"position": None}, ["position '3': the sentence has 3 tokens, counted from 0"]),
+        ("plan=0-3+40", {"plan": ""}, ["plan '0-3 40': block 40 does not exist: this model has blocks 0 to 11"]),
+        ("other_plan=12", {"other_plan": ""}, ["other_plan '12': block 12 does not exist"]),
+        ("cast=ridge", {"cast": "mat"}, ["cast 'ridge': demo is read here by id, mat"]),
+        ("cast=difference&plan=", {"cast": "difference"}, []),
+    ],
+)
+@pytest.mark.parametrize("way", ["follow", "state"])
+def test_what_the_model_does_not_have_is_left_out_and_said(
+    way: str, link: str, kept: dict[str, Any], words: list[str]
+) -> None:
+    link = f"?text=She+opened+the&sauce=1&{link}"
+    if way == "follow":
+        bench = Explore(Session(), InlineEngine(), example=True)
+        bench.follow(link)
+    else:
+        followed = from_link(link)
+        bench = Explore(Session(**followed.choices), InlineEngine(), followed=followed)
+    assert {name: getattr(bench.session, name) for name in kept} == kept
+    said = bench.header.told.detail
+    assert said.startswith("Left out: 'sauce', which is no choice here")
+    assert all(each in said for each in words)
+    answer = bench.desk.answer
+    assert (answer.question.target, answer.question.position) == (bench.session.target, None)
+    assert not bench.desk.busy
+    bench.header.told._handle_custom_msg({"kind": "action", "id": "put away"}, [])
+    bench.follow("?source=3")
+    assert bench.header.told.kind == "none"
+    bench.close()
+
+
+def test_what_a_person_changed_meanwhile_stays() -> None:
+    bench = Explore(Session(), InlineEngine(), followed=Followed({"source": 99}, []))
+    assert (bench.session.source, bench.header.told.kind) == (4, "none")
     bench.close()
 
 

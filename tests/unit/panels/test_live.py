@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,14 @@ from lens.panels.live import Chart, Chips, Exits, Facts, HeatMap, LensTable, Liv
 
 WIDGETS = [Sentence, Chips, TopK, LensTable, Notice]
 ALL = [*WIDGETS, Chart, Exits, Facts, HeatMap, Shifts, Strip]
+CLASS = re.compile(r"\.(lens-[a-z-]+)")
 THEMES = {"light": "#ffffff", "dark": "#111315"}  # and the ground of each, where Jupyter gives none
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_each_widget_brings_its_whole_script_and_style(kind: type[Live]) -> None:
     widget = kind()
-    assert widget._esm.count("export default { render };") == 1
+    assert widget._esm.count("export default { initialize, render };") == 1
     assert "function lifetime()" in widget._esm
     assert "--lens-ramp-id" in widget._css
     widget.close()
@@ -33,6 +36,22 @@ def test_nothing_is_asked_of_another_host(kind: type[Live]) -> None:
     named = kind._esm + kind._css
     assert set(re.findall(r"https?://[^\s'\"]+", named)) <= {"http://www.w3.org/2000/svg"}  # a name, not an address
     assert not re.search(r"@import|\bimport\s*[\"'(]|innerHTML|insertAdjacentHTML|document\.write", named)
+
+
+def test_no_sheet_styles_what_is_another_s() -> None:
+    """All sheets meet on one page: a class that two of them name must be one that all share."""
+    folder = files("lens.panels.live")
+    sheets = {
+        each.name: set(CLASS.findall(each.read_text("utf-8")))
+        for each in folder.iterdir()
+        if each.name.endswith(".css")
+    }
+    shared = sheets.pop("theme.css") | sheets.pop("take.css")
+    of_the_page = sheets.pop("offline.css")  # it arranges the widgets of all
+    assert of_the_page
+    assert len(sheets) > 10
+    named = Counter(name for sheet in sheets.values() for name in sheet - shared)
+    assert [name for name, times in named.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -42,7 +42,7 @@ def drawn(engine: str, patch: pytest.MonkeyPatch) -> tuple[dict[str, Any], dict[
                 timed = key == "early_exit" and "took" in held.get("spec", {}).get("note", "")
                 pictures[f"{key} {place}"] = held | ({"spec": held["spec"] | {"note": ""}} if timed else {})
         code[key] = bench.panel(key).python()
-    written = bench.panel("assembly_line")
+    written = bench.panel("assembly_line").writing
     written.count.value = 4
     written.write.click()
     pictures["written"] = {"value": written.written.value}

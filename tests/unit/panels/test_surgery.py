@@ -153,14 +153,14 @@ def test_presets_make_plans_from_their_parameters(bench: Explore) -> None:
 def test_both_write_on(bench: Explore) -> None:
     panel = look(bench, "Assembly line")
     bench.session.plan = "0-3 7-4 8-11"
-    panel.count.value = 5
-    panel.write.click()
+    panel.writing.count.value = 5
+    panel.writing.write.click()
     for plan in ("0-3 7-4 8-11", None):
         text = lens.generate(lens.load("demo"), bench.session.text, plan, max_new_tokens=5).text
-        assert escape(text) in panel.written.value
+        assert escape(text) in panel.writing.written.value
     bench.session.text = "<b>x</b>"
-    panel.write.click()
-    assert "<b>x" not in panel.written.value
+    panel.writing.write.click()
+    assert "<b>x" not in panel.writing.written.value
 
 
 def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) -> None:
@@ -201,5 +201,6 @@ def test_what_layers_do_is_what_the_analysis_says(bench: Explore) -> None:
     first, *rest = panel.loss.spec["lines"][0]["values"]
     assert first is None  # beyond the axis, and said in words
     assert f"{found.skip_change.value[0]:.2f}" in panel.loss.spec["note"]
-    np.testing.assert_allclose(rest, found.skip_change.value[1:], atol=1e-9)
+    # the panel's batches are smaller, and round otherwise
+    np.testing.assert_allclose(rest, found.skip_change.value[1:], rtol=1e-5)
     assert f"{found.rank_correlation:.2f}" in panel.influence.spec["note"]

@@ -13,7 +13,7 @@ import pytest
 
 import lens
 from lens.engine import InlineEngine
-from lens.panels import Explore
+from lens.panels import Explore, _desk, _shelf
 from lens.panels._session import EXAMPLES, Session
 
 
@@ -231,6 +231,27 @@ def test_empty_text_keeps_the_picture(bench: Explore, text: str, message: str) -
     assert bench.panel("jump").topk.columns == before
     assert bench.panel("jump").topk.busy
     assert bench.session.text == text
+    assert bench.header.sentence.note == ""
+
+
+class Late(InlineEngine):
+    """Answers nothing while it is asked to wait."""
+
+    waiting = False
+
+    def submit(self, *request: Any) -> None:
+        if not self.waiting:
+            super().submit(*request)
+
+
+def test_that_there_is_no_text_is_said_only_while_there_is_none() -> None:
+    engine = Late()
+    bench = Explore(Session(), engine, example=True)
+    bench.session.text = ""
+    engine.waiting = True
+    bench.session.text = "Once"  # its answer is still to come
+    assert (bench.header.notice.kind, bench.panel("jump").topk.busy) == ("none", True)
+    bench.close()
 
 
 @pytest.mark.parametrize(
@@ -323,3 +344,32 @@ def test_closing_leaves_nothing_behind() -> None:
     bench.close()
     bench.close()
     assert observers() == before
+
+
+def test_the_targets_beside_one_that_was_moved_are_read_ahead(bench: Explore, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_at: list[int] = []
+    plain = _shelf.read_recording
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        read_at.append(options["target"])
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(_shelf, "read_recording", noted)
+    bench.session.text = "She opened the window and saw a"
+    assert read_at == [12]  # nobody moves the target
+    bench.session.target = 7
+    assert read_at == [12, 7, 6, 8]
+    bench.session.target = 8
+    assert read_at == [12, 7, 6, 8, 9]
+    assert shown(bench, "mat") == pytest.approx(read(bench, "mat", bench.session.source, bench.desk.answer.position, 8))
+
+
+def test_nothing_is_read_ahead_where_an_answer_takes_long(bench: Explore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_desk, "SOON", 0.0)
+    ahead: list[Any] = []
+    monkeypatch.setattr(_shelf.Shelf, "ahead", lambda *_: ahead.append(1))
+    bench.session.target = 7
+    assert ahead == []
+    monkeypatch.setattr(_desk, "SOON", 1e9)
+    bench.session.target = 6
+    assert ahead == [1]

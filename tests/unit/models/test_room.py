@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lens.errors import ModelError
-from lens.models import _memory
+from lens.models import _room
 from lens.models._load import read_config, read_weights
-from lens.models._memory import UNLIMITED, cgroup_free, free_memory, needed, placement
+from lens.models._room import UNLIMITED, cgroup_free, free_memory, needed, placement
 from lens.models._source import Source
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -58,7 +58,7 @@ def test_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_accelerate_weights_pass_through_main_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(_memory, "find_spec", lambda _: None)
+    monkeypatch.setattr(_room, "find_spec", lambda _: None)
     assert placement("m", 100, GPU, free=lambda _: 1000) == {}
     with pytest.raises(ModelError, match="main memory"):
         placement("m", 100, GPU, free=lambda place: 1000 if place.type == "cuda" else 10)
@@ -72,7 +72,7 @@ def test_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         placement("m", 3000, GPU, free=lambda _: 1000)
     with pytest.raises(ModelError, match="of GPU memory is free"):
         placement("m", 2000, torch.device("cuda:1"), free=lambda _: 1000)  # that one was asked for
-    monkeypatch.setattr(_memory, "find_spec", lambda _: None)
+    monkeypatch.setattr(_room, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="accelerate is needed"):
         placement("m", 2000, GPU, free=lambda _: 1000)
 

@@ -1,4 +1,4 @@
-"""Whether a model fits into memory, asked before its weights are read."""
+"""Whether there is room for a model in memory, asked before its weights are read."""
 
 from __future__ import annotations
 

@@ -1,0 +1,32 @@
+"""A page's kernel as the server sees it, and what goes between the two."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from datetime import UTC, datetime
+from typing import Any
+
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from traitlets import default
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+__all__ = ["Channel", "Kernel"]
+
+
+class Kernel(ServerKernelManager):
+    """Jupyter's, which was active when it was made: looked at before it has said a word, Jupyter's own is an error."""
+
+    @default("last_activity")
+    def _made(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Channel(VoilaKernelWebsocketHandler):
+    """Voilà's, for which a page that leaves in the middle of a message is no fault worth a trace in the host's log."""
+
+    def write_message(self, message: Any, binary: bool = False) -> Future[None] | None:
+        """Send it, unless Voilà keeps it back; nobody waits for its end, so what became of it is looked at here."""
+        sent: Future[None] | None = super().write_message(message, binary)
+        if sent is not None:
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return sent

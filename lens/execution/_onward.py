@@ -1,0 +1,61 @@
+"""Many streams over one text, carried on through the same blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from lens._memory import ran_out
+from lens.errors import LensError, Superseded
+from lens.execution._interpreter import execute
+from lens.models import Model, Recording
+from lens.plans import Plan
+
+__all__ = ["onward"]
+
+VECTORS = 512  # in one product; with more, none is done quicker
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative to the largest: blocks add up what rounding does
+HALF_PRECISION = 5e-2
+
+_able: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
+
+
+def onward(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> list[Tensor]:
+    """The last stream (1, positions, width) of `plan` begun from each of `streams`, of a recording of one text.
+
+    They go as batches where the model's blocks take such, with the side inputs of the one text for each: the same to
+    rounding. Whether they do is tried once for each model, against a stream that goes alone.
+    """
+    size = max(1, VECTORS // streams[0].shape[1])
+    ended: list[Tensor] = []
+    for at in range(0, len(streams), size):
+        batch = streams[at : at + size]
+        ended += _as_batch(recording, plan, batch) or [execute(recording, plan, stream=each)[-1] for each in batch]
+    return ended
+
+
+def _as_batch(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> list[Tensor] | None:
+    """What comes of the streams together; None where they have to go one by one."""
+    model = recording.model
+    if len(streams) == 1 or not _able.get(model, True):
+        return None
+    try:
+        ended = list(torch.split(execute(recording, plan, stream=torch.cat(list(streams)))[-1], 1))
+    except Exception as error:  # however a family says that what was recorded is of one text
+        if ran_out(error) or isinstance(error, (LensError, Superseded)):
+            raise
+        _able[model] = False
+        return None
+    if model not in _able:  # of the last, as what is taken for the whole batch may be the first one's
+        _able[model] = _same(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
+    return ended if _able[model] else None
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    allowed = TOLERANCE.get(other.dtype, HALF_PRECISION) * float(other.abs().max())
+    return torch.allclose(one, other, rtol=0, atol=allowed, equal_nan=True)

@@ -1,0 +1,84 @@
+"""Neither a page that leaves while its kernel speaks nor a kernel that has said nothing yet is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketHandler, WebSocketProtocol13
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+from lens.app._channel import Channel, Kernel
+from lens.app._options import Options
+from lens.app._serve import _Server, configuration
+
+KERNELS: Any = AsyncMappingKernelManager  # untyped
+
+
+class _Leaving(WebSocketProtocol13):
+    """A connection that closes in the middle of a frame."""
+
+    def __init__(self) -> None:
+        self._compressor, self._message_bytes_out = None, 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def _write_frame(self, *_: Any, **__: Any) -> asyncio.Future[None]:
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent.set_exception(StreamClosedError())
+        return sent
+
+
+def said_of(kind: type[WebSocketHandler]) -> list[str]:
+    """What the loop has to say when such a handler sends a message that does not arrive."""
+    said: list[str] = []
+
+    async def send() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: said.append(told["message"]))
+        handler: Any = kind.__new__(kind)
+        handler.ws_connection = _Leaving()
+        handler.write_message({"header": {"msg_type": "status"}})
+        await asyncio.sleep(0.01)
+        gc.collect()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(send())
+    return said
+
+
+@pytest.mark.parametrize(("kind", "traces"), [(Channel, 0), (VoilaKernelWebsocketHandler, 1)])
+def test_a_page_that_leaves_in_the_middle_of_a_message_is_no_error(kind: type[WebSocketHandler], traces: int) -> None:
+    """Voilà's own would say so: else this could not fail."""
+    assert said_of(kind) == ["Task exception was never retrieved"] * traces
+
+
+@pytest.mark.parametrize(("kind", "errors"), [(Kernel, 0), (ServerKernelManager, 1)])
+def test_a_kernel_that_has_said_nothing_yet_is_looked_at_without_an_error(
+    kind: type[ServerKernelManager], errors: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Jupyter looks every minute for kernels to end, also at one that is just starting; its own would fail there."""
+
+    async def look() -> None:
+        kernels = KERNELS(cull_idle_timeout=900, kernel_manager_class=f"{kind.__module__}.{kind.__name__}")
+        kernels.log = logging.getLogger("test")
+        kernel = kernels.kernel_manager_factory(kernel_name="python3")
+        kernel._kernel_spec = KernelSpec()
+        kernels._kernels["starting"] = kernel
+        await kernels.cull_kernels()
+        assert list(kernels._kernels) == ["starting"]
+
+    asyncio.run(look())
+    assert sum(record.levelno >= logging.ERROR for record in caplog.records) == errors
+
+
+def test_the_server_makes_such_kernels() -> None:
+    server = _Server(config=configuration(Path("book.ipynb"), Options()))
+    assert KERNELS(parent=server).kernel_manager_factory(kernel_name="x").last_activity is not None
