@@ -26,7 +26,7 @@ def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
         command = [sys.executable, "-m", "lens.app.cli", "serve", *options, "--port", str(port)]
         with subprocess.Popen(
             command,
-            env=environment | {"RAY_TMPDIR": folder},
+            env=environment | {"RAY_TMPDIR": folder, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
