@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
@@ -23,12 +24,14 @@ import psutil
 from playwright.async_api import Browser, Page, async_playwright
 
 import lens
+import lens.wire
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from lens.app._places import explore_notebook
 from tests.ui._browser import chromium
 from tests.ui._servers import serving, write_notebook
 from tests.ui.conftest import QUIET
+from tests.unit.cluster._served import serving as serving_engine
 
 EXAMPLE = "The old man sat by the fire and looked at the"
 BEGINNINGS = (
@@ -80,7 +83,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=5, help="visits one after the other, each timed")
     parser.add_argument("--sized", action="store_true", help="a model of the size of gpt2 instead of demo")
     parser.add_argument("--memory", action="store_true", help="measure memory only, without browsers")
-    parser.add_argument("--ways", nargs="+", default=["forked", "warm", "alone", "empty"])
+    parser.add_argument(
+        "--ways", nargs="+", default=["forked", "warm", "alone", "empty"], help="or engine, engine-alone"
+    )
     return parser.parse_args()
 
 
@@ -116,7 +121,16 @@ async def measured(way: str, model: str, answers: Any, chosen: argparse.Namespac
     options = ["--model", model, "--preheat", "1" if way in ("warm", "empty") else "0"]
     options += ["--no-fork"] if way == "alone" else []
     notebook = write_notebook(folder / "empty.ipynb", EMPTY) if way == "empty" else explore_notebook()
-    with serving("app", notebook, folder, *options) as address:
+    with ExitStack() as stack:
+        if way in ("engine", "engine-alone"):
+            engine, process = stack.enter_context(serving_engine(model))
+            options = ["--engine", engine, "--preheat", "0", *(["--no-fork"] if way == "engine-alone" else [])]
+            lens.load(lens.wire.Engine(engine).models()[0], engine=engine).fetch()
+            told = [
+                f"{each.name()} {_pss(each.pid) / 2**20:.0f}" for each in [process, *process.children(recursive=True)]
+            ]
+            print(f"PSS of the engine and Ray, MB: {', '.join(told)}")
+        address = stack.enter_context(serving("app", notebook, folder, *options))
         if chosen.memory:
             await _without_browsers(address, chosen.visitors)
         else:
@@ -127,7 +141,7 @@ async def _with_browsers(way: str, address: str, answers: Any, chosen: argparse.
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
         await _one_by_one(way, browser, address, answers, chosen.starts)
-        if way in ("forked", "alone"):
+        if way in ("forked", "alone", "engine", "engine-alone"):
             await _at_once(browser, address, answers, chosen)
         await browser.close()
 
@@ -239,8 +253,9 @@ class _Memory:
         return sum(any("-ipc-" in str(sock.laddr) for sock in _sockets(each)) for each in self._processes()[1:])
 
     def _processes(self) -> list[psutil.Process]:
-        server = next(each for each in psutil.Process().children() if "lens.app.cli" in each.cmdline())
-        return [server, *server.children(recursive=True)]
+        served = [each for each in psutil.Process().children() if "lens.app.cli" in each.cmdline()]
+        served.sort(key=lambda each: "app" not in each.cmdline())  # the page first, then an engine if there is one
+        return [inner for each in served for inner in (each, *each.children(recursive=True))]
 
 
 memory = _Memory()

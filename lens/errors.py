@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LensError", "MapsError", "ModelError", "PlanError", "TextError"]
+__all__ = ["EngineError", "LensError", "MapsError", "ModelError", "PlanError", "Superseded", "TextError"]
 
 
 class LensError(ValueError):
@@ -19,6 +19,14 @@ class TextError(LensError):
 
 class MapsError(LensError):
     """Fitted maps are absent, damaged, or belong to another model."""
+
+
+class Superseded(Exception):  # noqa: N818 - not an error: the way that unwanted work ends early
+    """Nobody waits for this work any more: newer work has taken its place, or it was cancelled."""
+
+
+class EngineError(LensError):
+    """A shared engine cannot be reached, is full, or has lost the work."""
 
 
 class PlanError(LensError):

@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -33,7 +34,7 @@ from tests.ui._servers import serving
 
 QUIET = ["--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-background-networking"]
 EVERY = 30  # seconds between two looks at memory
-PATIENCE = 120_000  # milliseconds that a page may take until it can be used
+PATIENCE = 240_000  # milliseconds that a page may take until it can be used, on a machine that others use too
 WORDS = ["the", "old", "man", "sat", "by", "fire", "looked", "sea", "she", "opened", "door", "saw", "1,234"]
 WORDS += ["京", "naïve", "👩\u200d🚀", "<b>bold</b>", "$x$", "\u202e"]
 BAR = "[data-column=model] [data-token-id]"
@@ -49,7 +50,7 @@ GROWTH = 0.03  # of what is held, an hour: more than this is growth, if it is mo
 def typing(page: Page, chance: random.Random) -> None:
     """A new sentence, now and then none, or a very long one."""
     count = chance.choice((0, 3, 8, 12, 200))
-    page.get_by_role("textbox", name="Sentence").fill(" ".join(chance.choices(WORDS, k=count)))
+    page.get_by_role("textbox", name="Sentence", exact=True).fill(" ".join(chance.choices(WORDS, k=count)))
 
 
 def sliding(page: Page, chance: random.Random) -> None:
@@ -132,6 +133,7 @@ class Soak:
             page.wait_for_selector(BAR, timeout=PATIENCE)
         except BrowserError:
             self.counts["visits that never came to an answer"] += 1
+            self._picture(page, "never-came")
             page.context.close()
             return None
         return page
@@ -149,7 +151,7 @@ class Soak:
         """Before a visitor leaves: the page still answers a plain sentence."""
         try:
             choosing(page, _Only("demo"))
-            page.get_by_role("textbox", name="Sentence").fill("The old man sat by the")
+            page.get_by_role("textbox", name="Sentence", exact=True).fill("The old man sat by the")
             page.get_by_role("tab", name="Jump", exact=True).click()
             page.wait_for_selector(
                 ".lens-topk:not([aria-busy=true]) [data-column=model] [data-token-id]", timeout=60_000
@@ -158,7 +160,11 @@ class Soak:
         except BrowserError as error:
             self.counts["visits that ended without an answer"] += 1
             self.thrown.update([f"no answer: {str(error)[:80]}"])
-            page.screenshot(path=self.folder / f"no-answer-{self.counts['visits']}.png")
+            self._picture(page, "no-answer")
+
+    def _picture(self, page: Page, name: str) -> None:
+        with suppress(BrowserError):  # a page that is gone has none
+            page.screenshot(path=self.folder / f"{name}-{self.counts['visits']}.png", timeout=10_000)
 
     def _failed(self, request: Request) -> None:
         """Not what a page gave up itself, by leaving or by asking anew."""

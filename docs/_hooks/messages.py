@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["Site", "on_page", "sites"]
 
 ROOT = Path(__file__).parents[2]
-ERRORS = ("LensError", "ModelError", "TextError", "MapsError", "PlanError")
+ERRORS = ("LensError", "ModelError", "TextError", "MapsError", "PlanError", "EngineError", "Refused")
 GAP = "…"
 QUOTED = re.compile(r"^> (`+)(.+)\1$", flags=re.MULTILINE)
 

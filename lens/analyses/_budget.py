@@ -10,6 +10,7 @@ import torch
 from lens.errors import LensError
 from lens.models import free_memory
 from lens.numerics import GROUPS, Pair
+from lens.wire import values
 
 __all__ = ["Budget", "budget"]
 
@@ -24,6 +25,9 @@ class Budget:
 
     passes: tuple[tuple[Pair, ...], ...]
     memory: int  # bytes at the most, beside the model's own
+
+
+values(Budget)
 
 
 def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None, sums: int = 1) -> Budget:

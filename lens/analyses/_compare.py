@@ -14,10 +14,12 @@ from lens.execution import execute, prepared
 from lens.models import Model, Recording, Tokens
 from lens.numerics import Compared, Reference, judge, top_k
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
+from lens.wire import served
 
 __all__ = ["compare_plan", "compare_recording"]
 
 
+@served()
 @memory_in_words
 def compare_plan(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, k: int = 10) -> Compared:
     """Run `text` under `plan` and as it is; see `Compared` for what is told of the two.
@@ -29,6 +31,7 @@ def compare_plan(model: Model, text: str, plan: str | Plan, *, maps: Maps | None
     return compare_recording(model.record(tokens), tokens, plan, maps=maps, k=k)
 
 
+@served()
 @memory_in_words
 def compare_recording(
     recording: Recording, tokens: Tokens, plan: str | Plan, *, maps: Maps | None = None, k: int = 10

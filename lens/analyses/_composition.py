@@ -15,10 +15,12 @@ from lens.errors import LensError, MapsError
 from lens.execution import maps_for
 from lens.models import Model
 from lens.numerics import Composition, Estimate, Pair, Residuals, jackknife
+from lens.wire import served
 
 __all__ = ["composition"]
 
 
+@served()
 @memory_in_words
 def composition(
     model: Model,

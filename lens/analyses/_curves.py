@@ -19,6 +19,7 @@ from lens.execution import apply_cast, execute, maps_for
 from lens.models import Model, Recording
 from lens.numerics import Curves
 from lens.plans import Blocks, Plan
+from lens.wire import served
 
 __all__ = ["By", "by_position", "cast_tally", "curves"]
 
@@ -26,6 +27,7 @@ By = Literal["position", "frequency"]
 QUARTERS = (0.25, 0.5, 0.75)
 
 
+@served()
 @memory_in_words
 def curves(
     model: Model,

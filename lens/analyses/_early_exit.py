@@ -21,6 +21,7 @@ from lens.errors import LensError
 from lens.execution import apply_cast, maps_for
 from lens.models import Model, Recording
 from lens.numerics import EarlyExit, Estimate, ExitTimes, ratio, top_1
+from lens.wire import served
 
 __all__ = ["LAMBDAS", "early_exit", "exit_layers", "exit_threshold", "exit_times"]
 
@@ -45,6 +46,7 @@ def exit_layers(confidence: NDArray[np.floating], threshold: NDArray[np.floating
     return np.asarray(enough.argmax(1), np.int64)
 
 
+@served()
 @memory_in_words
 def early_exit(
     model: Model,
@@ -173,6 +175,7 @@ def _checked_lambdas(lambdas: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(float(lam) for lam in numbers))
 
 
+@served()
 @memory_in_words
 def exit_times(
     model: Model,

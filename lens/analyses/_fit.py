@@ -29,6 +29,7 @@ from lens.errors import LensError, TextError
 from lens.models import Model
 from lens.numerics import Moments, Pair, Residuals, Site, least_squares
 from lens.plans import PARTS
+from lens.wire import served
 
 __all__ = ["Pairs", "fit", "fit_budget", "split"]
 
@@ -70,6 +71,7 @@ class _Request:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+@served(stays=("memory", "checkpoint", "workers"))
 @memory_in_words
 def fit(
     model: Model,
@@ -119,6 +121,7 @@ def fit(
     return Maps(_card(request, done, corpus, heldout_corpus), tensors)
 
 
+@served(stays=("memory",), quick=True)
 def fit_budget(
     model: Model, *, pairs: Pairs = "all", parts: Sequence[str] = (), kinds: int = 1, memory: int | None = None
 ) -> Budget:

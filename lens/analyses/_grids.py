@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lens._limits import higher, limit
 from lens.analyses._sweep import Plans, Row, sweep
 from lens.errors import LensError
 from lens.models import Model
 from lens.numerics import Grid, Sweep
 from lens.plans import Plan, centred, recipe
+from lens.wire import served
 
 __all__ = ["PAINTERS", "loops", "orders", "painters", "windows"]
 
@@ -19,6 +21,7 @@ PAINTERS = ("skip", "middle repeat", "reverse", "random", "parallel", "looped pa
 Cells = dict[tuple[str, int], list[Plan]]  # (row, column) -> plans
 
 
+@served(stays=("memory",), options=sweep)
 def painters(
     model: Model,
     texts: Sequence[str],
@@ -36,6 +39,7 @@ def painters(
     return _done(model, texts, _painters(model, recipes, seeds), stream, options)
 
 
+@served(stays=("memory",), options=sweep)
 def windows(
     model: Model,
     texts: Sequence[str],
@@ -52,6 +56,7 @@ def windows(
     return _done(model, texts, _windows(model, recipe, parameters or {}), stream, options)
 
 
+@served(stays=("memory",), options=sweep)
 def loops(
     model: Model,
     texts: Sequence[str],
@@ -69,6 +74,7 @@ def loops(
     return _done(model, texts, _loops(model, join, most), stream, options)
 
 
+@served(stays=("memory",), options=sweep)
 def orders(
     model: Model, texts: Sequence[str], *, n: int | None = None, samples: int = 50, seed: int = 0, **options: Any
 ) -> Sweep:
@@ -78,16 +84,14 @@ def orders(
     """
     n_blocks = model.n_blocks
     n = (n_blocks - 1) // 4 if n is None else n
-    if type(samples) is not int or samples < 1:
-        raise LensError(f"samples is {samples!r}: give a whole number from 1.")
+    _require_count("samples", samples)
     plans: Plans = {f"seed {k}": recipe("random", n_blocks, n=n, seed=k) for k in range(seed, seed + samples)}
     return sweep(model, texts, plans, **options)
 
 
 def _painters(model: Model, recipes: Sequence[str], seeds: int) -> tuple[str, str, str, Cells]:
     n_blocks = model.n_blocks
-    if type(seeds) is not int or seeds < 1:
-        raise LensError(f"seeds is {seeds!r}: give a whole number from 1.")
+    _require_count("seeds", seeds)
     cells: Cells = {}
     for name in recipes:
         for n in range((n_blocks - 2) // 2, -1, -1):
@@ -110,11 +114,13 @@ def _loops(model: Model, join: str, most: int | None) -> tuple[str, str, str, Ce
     if join not in ("mean", "sum", "scaled"):
         raise LensError(f'join is {join!r}: give "mean", "sum" or "scaled".')
     n_blocks = model.n_blocks
+    most = n_blocks - 1 if most is None else most
+    _require_count("most", most)
     cells: Cells = {}
     for n in range((n_blocks - 2) // 2, -1, -1):
         start, stop = centred(n_blocks, n)
         size = stop - start
-        for k in range(1, (most or n_blocks - 1) + 1):
+        for k in range(1, most + 1):
             how: dict[str, dict[str, Any]] = {
                 "mean": {},
                 "sum": {"combine": "sum"},
@@ -122,6 +128,12 @@ def _loops(model: Model, join: str, most: int | None) -> tuple[str, str, str, Ce
             }
             cells[str(size), k] = [recipe("looped parallel", n_blocks, n=n, k=k, **how[join])]
     return f"looped parallel, {join}", "M", "k", cells
+
+
+def _require_count(name: str, count: int) -> None:
+    """LensError for what is no number of plans, or for more than may be asked for: each is a plan in memory."""
+    if type(count) is not int or not 1 <= count <= limit("plans"):
+        raise LensError(f"{name} is {count!r}: give a whole number from 1 to {limit('plans'):,}. {higher('plans')}")
 
 
 def _done(

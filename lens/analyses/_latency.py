@@ -15,10 +15,14 @@ from lens.execution import alike, execute, prepared
 from lens.models import Model
 from lens.numerics import Estimate, Latency
 from lens.plans import Parallel, Plan
+from lens.wire import served
 
 __all__ = ["latency"]
 
+MAX_ROUNDS = 10_000
 
+
+@served()
 @memory_in_words
 def latency(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = None, rounds: int = 20) -> Latency:
     """How long `plan` takes on `text` beside the full model: parallel blocks in turn, and batched where they can be.
@@ -26,8 +30,8 @@ def latency(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = No
     The three take turns, `rounds` times, after one round that is not counted; embeddings and head are left out. So is
     stacking the weights, which is done once a stage. Raises PlanError, MapsError, TextError, LensError.
     """
-    if type(rounds) is not int or rounds < 2:
-        raise LensError(f"rounds is {rounds!r}: give a whole number from 2.")
+    if type(rounds) is not int or not 2 <= rounds <= MAX_ROUNDS:
+        raise LensError(f"rounds is {rounds!r}: give a whole number from 2 to {MAX_ROUNDS:,}.")
     plan, maps = prepared(model, plan, maps)
     recording = model.record(model.encode(text), head=False)
     stages = [stage for stage in plan.flat if isinstance(stage, Parallel)]

@@ -17,10 +17,12 @@ from lens.analyses._sweep import judging
 from lens.analyses._texts import Batch, Progress, Report, checked_texts, pace, stepwise
 from lens.models import Model, Recording
 from lens.numerics import COSINES, Estimate, LayerStats, Massive, ratio
+from lens.wire import served
 
 __all__ = ["layers"]
 
 
+@served()
 @memory_in_words
 def layers(
     model: Model,

@@ -16,12 +16,14 @@ from lens.execution import maps_for, outcome
 from lens.models import Model, Recording
 from lens.numerics import Curves
 from lens.plans import PARTS, Plan, best_alternation, even_alternation
+from lens.wire import served
 
 __all__ = ["alternation", "submodules"]
 
 LEAST = 1e-6  # what an r² of zero or less counts as in a product
 
 
+@served()
 @memory_in_words
 def submodules(
     model: Model,
@@ -56,6 +58,7 @@ def submodules(
     return _compared(model, texts, maps, plans, ks, positions, seed, corpus, progress, "linear parts")
 
 
+@served()
 @memory_in_words
 def alternation(
     model: Model,

@@ -16,6 +16,7 @@ from lens.errors import LensError
 from lens.execution import maps_for
 from lens.models import Model
 from lens.numerics import R2, VARIANTS, Estimate, Pair, Residuals, Site
+from lens.wire import served
 
 __all__ = ["Scores", "card_scores", "r2", "residuals_of"]
 
@@ -24,6 +25,7 @@ Predict: TypeAlias = Callable[[str, Pair, Tensor], Tensor]  # (label, pair, sour
 Scores: TypeAlias = dict[str, dict[str, dict[str, list[float | None]]]]
 
 
+@served()
 @memory_in_words
 def r2(
     model: Model,

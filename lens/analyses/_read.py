@@ -18,6 +18,7 @@ from lens.execution import apply_cast, maps_for, onward
 from lens.models import Model, Recording, Tokens
 from lens.numerics import NO_TOKEN, Reading, Scores, joined, score
 from lens.plans import Blocks, Plan
+from lens.wire import served
 
 __all__ = ["labels_of", "read", "read_recording"]
 
@@ -28,6 +29,7 @@ MAX_K = 100  # more rows than a person reads
 CHUNK, ON_CPU = 64 * 2**20, 24 * 2**20
 
 
+@served()
 @memory_in_words
 def read(
     model: Model,
@@ -59,6 +61,7 @@ def read(
     return read_recording(model.record(tokens), tokens, casts=casts, target=target, k=k, position=position, maps=maps)
 
 
+@served()
 @memory_in_words
 def read_recording(
     recording: Recording,

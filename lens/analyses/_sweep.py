@@ -23,6 +23,7 @@ from lens.execution import Trie, execute, finals, prepared, trie
 from lens.models import Model
 from lens.numerics import Estimate, Reference, Sweep, judge, ratio
 from lens.plans import Plan
+from lens.wire import served
 
 __all__ = ["MAX_PLANS", "Plans", "Row", "judging", "sweep"]
 
@@ -32,6 +33,7 @@ Row = str | Plan | Sequence[str | Plan]
 Plans = Mapping[str, Row] | Sequence[str | Plan]
 
 
+@served(stays=("memory",))
 @memory_in_words
 def sweep(
     model: Model,

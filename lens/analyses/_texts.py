@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lens.errors import LensError, TextError
 from lens.models import Model, Tokens
+from lens.wire import values
 
 __all__ = ["BATCH", "Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "pace", "stepwise"]
 
@@ -50,6 +51,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+values(Progress)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from lens.casts import Maps
 from lens.errors import LensError
 from lens.models import Model
 from lens.numerics import Estimate, Transfer, ratio
+from lens.wire import served
 
 __all__ = ["transfer"]
 
 KS = (1, 5, 10)
 
 
+@served()
 @memory_in_words
 def transfer(
     model: Model,

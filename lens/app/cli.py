@@ -1,4 +1,4 @@
-"""`lens app` serves the page, `lens lab` opens its notebook; `lens fit`, `report` and `convert-maps` work on maps."""
+"""`lens app` serves the page, `lens lab` opens its notebook, `lens serve` holds models for many; others make maps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 import lens
 from lens._limits import for_public
 from lens.app._bench import add_bench
+from lens.app._engine import add_serve, use_engine
 from lens.app._export import add_export
 from lens.app._fit import add_convert, add_fit
 from lens.app._options import Options, Place, new_token, place, site
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     os.environ.setdefault(ARENAS, "2")
     try:
-        if getattr(chosen, "model", None) is not None:
+        if getattr(chosen, "engine", None) is not None:
+            _ask_engine(chosen)
+        elif getattr(chosen, "model", None) is not None:
             os.environ[MODEL_VARIABLE] = _checked_model(chosen.model)
         if getattr(chosen, "with_maps", None) is not None:
             os.environ[MAPS_VARIABLE] = _checked_maps(chosen.with_maps)
@@ -60,12 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser("lens", description=lens.__doc__.partition("\n")[0] if lens.__doc__ else None)
     parser.add_argument("--version", action="version", version=f"lens {lens.__version__}")
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="app | lab | fit | report | convert-maps | bench | export"
+        title="commands", required=True, metavar="app | lab | serve | fit | report | convert-maps | bench | export"
     )
     _add_app(commands.add_parser("app", help="serve the page and print its address"))
     lab = commands.add_parser("lab", help="open the notebook in JupyterLab")
     lab.set_defaults(command=_open_lab)
     _add_shared(lab, port=8888)
+    add_serve(commands, _port, _number_of)
     add_fit(commands)
     add_report(commands)
     add_convert(commands)
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_app(app: argparse.ArgumentParser) -> None:
     app.set_defaults(command=_serve_app)
     _add_shared(app, port=8866)
+    app.add_argument("--engine", metavar="URL", help="a shared engine that holds the models, as lens serve prints it")
     app.add_argument("--maps", dest="with_maps", metavar="FOLDER", help="fitted maps to read the model with")
     app.add_argument(
         "--base-url",
@@ -184,6 +189,14 @@ def _checked_maps(folder: str) -> str:
     name = str(path.resolve()) if path.exists() else folder
     maps_for(load(os.environ.get(MODEL_VARIABLE) or "demo"), Maps.load(name))
     return name
+
+
+def _ask_engine(chosen: argparse.Namespace) -> None:
+    if chosen.with_maps is not None:
+        raise LensError("The engine has its own maps: give them to lens serve, not to lens app --engine.")
+    if chosen.model is not None:
+        os.environ[MODEL_VARIABLE] = chosen.model
+    use_engine(chosen.engine)
 
 
 def _serve_app(chosen: argparse.Namespace) -> None:

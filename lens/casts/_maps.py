@@ -46,10 +46,16 @@ def store_folder(fingerprint: str) -> Path:
 class Maps:
     """A set of fitted casts for one model. Nothing is read before a pair is used."""
 
-    def __init__(self, card: Card, tensors: Mapping[str, Tensor] | None = None, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        card: Card,
+        tensors: Mapping[str, Tensor] | None = None,
+        file: Path | None = None,
+        source: Source | None = None,
+    ) -> None:
         self.card = card
-        # in memory, or in a file that is opened for each tensor
-        self._sources = [_opened(file, card.fingerprint)] if file else [_in_memory(dict(tensors or {}))]
+        # in memory, in a file that is opened for each tensor, or elsewhere
+        self._sources = [source or (_opened(file, card.fingerprint) if file else _in_memory(dict(tensors or {})))]
         self.pairs, self.parts = _held(self._names(), card)
 
     def __repr__(self) -> str:
@@ -132,6 +138,23 @@ class Maps:
                 f"These maps were fitted on other weights (of {card.model}) than those of {name}. "
                 "Choose that model, or fit maps for this one."
             )
+
+    def travels(self) -> Any:
+        """MapsError: maps that lie here serve a model that lies here."""
+        raise MapsError(
+            f"These maps of {self.card.model} lie here, and the model on a shared engine, where they are not. Load the "
+            "model here, or have who runs the engine give them: lens serve --maps."
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its tensors are called, as `mat.3.12.matrix`."""
+        return tuple(self._names())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors, each of which is read for it where they lie in a file."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in map(self._tensor, self._names()))
 
     def covers(self, cast: str, sources: tuple[int, ...], target: int) -> bool:
         """Whether `cast` can go from each of `sources` to `target` (a boundary to itself always can)."""

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from lens.cluster._fit import Workers
 from lens.cluster._ray import ray
+from lens.cluster._serve import Serving, start, stop
 
-__all__ = ["Workers", "ray"]
+__all__ = ["Serving", "Workers", "ray", "start", "stop"]

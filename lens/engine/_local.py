@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from lens._limits import higher, limit
-from lens.errors import LensError
+from lens.errors import LensError, Superseded
 
 __all__ = ["Engine", "InlineEngine", "LocalEngine", "Superseded"]
 
@@ -19,10 +19,6 @@ Report = Callable[[Any], None]  # tells how far work has come; raises Superseded
 Work = Callable[[Report], Any]
 Heard = Callable[[Any], None]
 Failed = Callable[[Exception], None]
-
-
-class Superseded(Exception):  # noqa: N818 - not an error: the way that unwanted work ends early
-    """Newer work has taken the channel, or it was cancelled."""
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ from lens.execution._alike import alike
 from lens.execution._export import save_checkpoint, to_mergekit
 from lens.execution._generate import MAX_NEW_TOKENS, generate, generation
 from lens.execution._interpreter import apply_cast, execute, outcome
-from lens.execution._maps import maps_for
+from lens.execution._maps import keep_maps, maps_for
 from lens.execution._onward import onward
 from lens.execution._planned import as_model
 from lens.execution._run import prepared, run
@@ -22,6 +22,7 @@ __all__ = [
     "finals",
     "generate",
     "generation",
+    "keep_maps",
     "maps_for",
     "onward",
     "outcome",

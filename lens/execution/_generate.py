@@ -18,12 +18,14 @@ from lens.execution._planned import as_model
 from lens.models import Model, Tokens
 from lens.numerics import Ended, Generation, top_k
 from lens.plans import Plan
+from lens.wire import served
 
 __all__ = ["MAX_NEW_TOKENS", "generate", "generation"]
 
 MAX_NEW_TOKENS = DEFAULTS["new_tokens"]
 
 
+@served()
 @memory_in_words
 def generate(
     model: Model,
@@ -53,6 +55,7 @@ def generate(
     return done
 
 
+@served()
 def generation(
     model: Model,
     text: str,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lens.casts import CARD, Maps, store_folder
 from lens.models import Model
+from lens.wire import served
 
-__all__ = ["maps_for"]
+__all__ = ["keep_maps", "maps_for"]
 
 
+@served(quick=True)
 def maps_for(model: Model, maps: Maps | None = None) -> Maps | None:
     """The maps of `model`, checked against its weights: those given, else those fitted here, else those it came with.
 
@@ -17,6 +21,14 @@ def maps_for(model: Model, maps: Maps | None = None) -> Maps | None:
     if maps is not None:
         maps.check(name=model.name, fingerprint=model.fingerprint, n_blocks=model.n_blocks, width=model.width)
     return maps
+
+
+def keep_maps(model: Model, maps: Maps) -> Path | None:
+    """Save maps where `maps_for` finds them for this user, and give the folder; MapsError if that can't be done.
+
+    None for a model on a shared engine, which keeps a visitor's maps for that visitor, and for a while.
+    """
+    return None if model.remote else maps.save(store_folder(model.fingerprint))
 
 
 def _found(model: Model) -> Maps | None:

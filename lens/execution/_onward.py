@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lens._memory import ran_out
+from lens.errors import LensError, Superseded
 from lens.execution._interpreter import execute
 from lens.models import Model, Recording
 from lens.plans import Plan
@@ -44,7 +45,7 @@ def _as_batch(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> li
     try:
         ended = list(torch.split(execute(recording, plan, stream=torch.cat(list(streams)))[-1], 1))
     except Exception as error:  # however a family says that what was recorded is of one text
-        if ran_out(error):
+        if ran_out(error) or isinstance(error, (LensError, Superseded)):
             raise
         _able[model] = False
         return None

@@ -5,8 +5,20 @@ from __future__ import annotations
 from lens.models._family import Family
 from lens.models._model import Model, load
 from lens.models._recording import Recording, Replay
+from lens.models._remote import RemoteModel
 from lens.models._room import free_memory
 from lens.models._source import embedded, resolve
 from lens.models._text import Tokens
 
-__all__ = ["Family", "Model", "Recording", "Replay", "Tokens", "embedded", "free_memory", "load", "resolve"]
+__all__ = [
+    "Family",
+    "Model",
+    "Recording",
+    "RemoteModel",
+    "Replay",
+    "Tokens",
+    "embedded",
+    "free_memory",
+    "load",
+    "resolve",
+]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from lens._memory import memory_in_words
-from lens.errors import ModelError
+from lens.errors import LensError, ModelError
 from lens.models._anatomy import Anatomy
 from lens.models._batch import batch
 from lens.models._context import context_of
@@ -33,6 +33,11 @@ from lens.models._recording import Recording, passages, run, run_without_head
 from lens.models._slots import slot_cache
 from lens.models._source import Source, resolve
 from lens.models._text import Tokens, tokenize
+from lens.plans import PARTS
+from lens.wire import Engine
+
+if TYPE_CHECKING:
+    from lens.models._remote import Remote
 
 __all__ = ["Model", "load"]
 
@@ -46,14 +51,19 @@ def load(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    engine: str | None = None,
 ) -> Model:
     """Name a model: a shipped one, a local folder, a hub name, or a `PreTrainedModel` that is in memory.
 
     Nothing is read before it is needed. `revision` is for hub names; `device` is auto, cpu, mps, cuda or cuda:1;
     `dtype` is auto (float32 on the CPU, the checkpoint's elsewhere), float32, bfloat16, float16, int8 or int4. A model
     in memory stays where and what it is, but is switched to eval mode and frozen; give its tokenizer with it.
+    `engine` is the address of a shared engine (`lens serve` prints it), which has the model and does its work: what
+    `lens` says of it then comes from there, and its weights stay there.
     Raises ModelError where the name can be no model's, or for a device or dtype that cannot be had.
     """
+    if engine is not None:
+        return _on_engine(name, engine, (tokenizer, revision, device, dtype))
     if isinstance(name, torch.nn.Module):
         if (revision, device, dtype) != (None, "auto", "auto"):
             raise ModelError("A model in memory is used as it is: it takes no revision, device or dtype.")
@@ -66,6 +76,14 @@ def load(
     again = partial(load, source.name if source.shipped else source.location, tokenizer=tokenizer, revision=revision)
     config = Once(lambda: _checked(read_config(source)))
     return Model(source, given, config, (device, dtype), again=partial(again, device=device, dtype=dtype))
+
+
+def _on_engine(name: Any, address: str, options: tuple[Any, ...]) -> Model:
+    from lens.models._remote import RemoteModel  # it is a model, too
+
+    if not isinstance(name, str) or options != (None, None, "auto", "auto"):
+        raise ModelError("A shared engine has loaded its models: give a model's name alone, and the engine's address.")
+    return RemoteModel(name, Engine(address))
 
 
 def _in_memory(hf: Any, tokenizer: Any) -> Model:
@@ -97,7 +115,8 @@ class Model:
         self.name = source.name
         self.revision = source.revision
         self.folder: Path | None = source.folder
-        self.lock = threading.RLock()  # held while blocks run: hooks of one recording must not see another's calls
+        # held while blocks run: hooks of one recording must not see another's calls
+        self.lock: AbstractContextManager[Any] = threading.RLock()
         self._source = source
         self._options = options
         self._again = again
@@ -109,6 +128,7 @@ class Model:
         self._extras = Once(lambda: run(self.hf, self.anatomy, self._sample(self.hf)).extras)
         self._spans: dict[str, Once[tuple[tuple[Span, ...], ...]]] = {}
         self._label = Once(lambda: labeller(self.tokenizer))
+        self.remote: Remote | None = None  # where it is, if another process holds it
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}{'' if self.loaded else ', not loaded'})"
@@ -200,6 +220,15 @@ class Model:
         """Hex sha256 that tells these weights from others, in whatever precision they were loaded."""
         return self._fingerprint()
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of its blocks that linear maps can stand in for, of `lens.plans.PARTS`."""
+        return tuple(part for part in PARTS if self._has(part))
+
+    def fetch(self) -> None:
+        """Bring its weights and its tokenizer into memory, if they are not there."""
+        _ = self.hf, self.tokenizer
+
     def label(self, token_id: int) -> str:
         """How a token is shown: spaces, line breaks, bytes and controls as something to be seen."""
         with tokenizer_in_words(self.name):
@@ -236,6 +265,10 @@ class Model:
                 (calls, streams), logits = run_without_head(hf, anatomy, inputs), None
         return Recording(self, calls, inputs["input_ids"], inputs["attention_mask"], streams, logits, heard)
 
+    def recording(self, tokens: Tokens) -> Recording:
+        """What `read_recording` and `compare_recording` take: `record(tokens)`, or what stands for it elsewhere."""
+        return self.record(tokens)
+
     def spans(self, part: str) -> tuple[tuple[Span, ...], ...]:
         """For each block the modules that make up `part`, proved at first use; ModelError where there is none."""
         if part not in self._spans:
@@ -270,6 +303,12 @@ class Model:
         if hf is None:
             hf = read_weights(self._source, self.config, self.kind, *self._options)
         return hf, proven(hf, self._sample(hf))
+
+    def _has(self, part: str) -> bool:
+        try:
+            return bool(self.spans(part))
+        except LensError:
+            return False
 
     def _prove_part(self, part: str) -> tuple[tuple[Span, ...], ...]:
         hf, anatomy = self._proven()

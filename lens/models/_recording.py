@@ -72,6 +72,11 @@ class Recording(Replay):
     head: Tensor | None = field(repr=False)  # (B, T, V), what the model's own head said, if it was asked
     parts: Mapping[Passage, tuple[Tensor, Tensor]] = field(repr=False)  # inputs and outputs (B, T, d) of parts
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its streams and logits."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (*self.streams, self.logits))
+
     @cached_property
     def logits(self) -> Tensor:
         """The model's own output (B, T, V); from the last stream, where the forward went without the head."""

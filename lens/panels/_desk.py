@@ -13,19 +13,18 @@ from traitlets import HasTraits
 
 from lens._memory import ran_out, said_of
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
-from lens.casts import Maps, casts, store_folder
+from lens.casts import Maps, casts
 from lens.engine import Engine, LocalEngine
 from lens.errors import LensError, TextError
-from lens.execution import maps_for
+from lens.execution import keep_maps, maps_for
 from lens.models import Model
 from lens.panels._beyond import beyond
 from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
-from lens.plans import PARTS
 
-__all__ = ["Desk", "Fitting", "Problem", "held", "parts_of"]
+__all__ = ["Desk", "Fitting", "Problem", "held"]
 
 Report = Callable[[Any], None]
 
@@ -337,26 +336,14 @@ def _fit(model: Model, report: Any) -> Maps:
         sample_sentences(),
         pairs=_affordable(model),
         positions="all" if model.kind == "causal" else "one",
-        parts=parts_of(model),
+        parts=model.parts,
         holdout=heldout_sentences(),
         corpus="the sample text of lens",
         heldout_corpus="two other novels",
         progress=report,
     )
-    maps.save(store_folder(model.fingerprint))
+    keep_maps(model, maps)
     return maps
-
-
-def parts_of(model: Model) -> list[str]:
-    """The parts of the model's blocks that linear maps can stand in for."""
-    return [part for part in PARTS if _has(model, part)]
-
-
-def _has(model: Model, part: str) -> bool:
-    try:
-        return bool(model.spans(part))
-    except LensError:
-        return False
 
 
 def _affordable(model: Model) -> Literal["all", "final"]:

@@ -15,6 +15,8 @@ from lens.panels.live import Chips, Notice, Sentence
 
 __all__ = ["Header", "chips_of"]
 
+SAID = 8  # things that a link left out are told one by one
+
 
 class Header(Undoing, widgets.VBox):
     """Controls of a session. Sliders stay within the model's layers; moving one past the other takes it along."""
@@ -58,7 +60,7 @@ class Header(Undoing, widgets.VBox):
         if not left_out:
             self.told.clear()
             return
-        shown = "; ".join(left_out[:5]) + ("; …" if len(left_out) > 5 else "")
+        shown = "; ".join(left_out[:SAID]) + ("; …" if len(left_out) > SAID else "")
         self.told.info(
             "This view could not be opened in full.", f"Left out: {shown}.", {"id": "put away", "label": "Put away"}
         )

@@ -93,12 +93,13 @@ def from_link(link: str | Mapping[str, Any]) -> Followed:
 
 
 def _steps_left_out(found: dict[str, Any]) -> list[str]:
-    """Take a step out that its lesson doesn't have."""
+    """Where a lesson has not so many steps, its last is taken."""
     lesson = found.get("lesson")
     most = 0 if lesson is None else len(lessons()[lesson].steps)
     if not most or found.get("step", 1) <= most:
         return []
-    return [f"step {str(found.pop('step'))!r}: lesson {lesson} has {most} steps"]
+    wanted, found["step"] = found["step"], most
+    return [f"step {str(wanted)!r}: lesson {lesson} has {most} steps"]
 
 
 def _pairs(link: str) -> Iterator[tuple[str, str]]:

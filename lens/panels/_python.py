@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lens.models import Model
 from lens.panels._desk import Desk
 
 __all__ = ["call", "heldout", "opening", "program"]
@@ -31,10 +32,15 @@ def opening(desk: Desk, *imports: str) -> list[str]:
         "import lens",
         *imports,
         "",
-        call("model = lens.load", repr(answer.model.name)),
+        call("model = lens.load", repr(answer.model.name), engine=_engine(answer.model)),
         *(['maps = lens.Maps.load("…")  # fitted in this session: save them under Fit, and give their folder']
           if desk.own_maps else []),
     ]  # fmt: skip
+
+
+def _engine(model: Model) -> str | None:
+    """The engine that holds the model, without the token, which is not for everyone who is shown the code."""
+    return None if model.remote is None else model.remote.engine.address
 
 
 def heldout(count: int) -> str:

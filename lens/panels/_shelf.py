@@ -89,7 +89,7 @@ class Shelf:
             self.maps.pop(forgotten.name, None)
             self.cache.clear()  # recordings hold on to their model's blocks
         model = self.models.pop(name, None) or together(name)
-        _ = model.hf, model.tokenizer
+        model.fetch()
         self.models[name] = model
 
     def ready(self, name: str) -> bool:
@@ -138,7 +138,7 @@ class Shelf:
         return found
 
     def _recording(self, question: Question, model: Model, tokens: Tokens) -> Recording:
-        found: Recording = self.cache.get((question.model, question.text), lambda: _sized(model.record(tokens)))
+        found: Recording = self.cache.get((question.model, question.text), lambda: _sized(model.recording(tokens)))
         return found
 
     def keep_maps(self, model: Model, maps: Maps | None) -> None:
@@ -183,5 +183,4 @@ def name_of(model: Model) -> str:
 
 
 def _sized(recording: Recording) -> tuple[Recording, int]:
-    tensors = (*recording.streams, recording.logits)
-    return recording, sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return recording, recording.nbytes

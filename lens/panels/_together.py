@@ -1,7 +1,11 @@
-"""Models that the sessions of one process hold together, so that the weights are in memory once."""
+"""Models that the sessions of one process hold together, so that the weights are in memory once.
+
+Where who runs lens has named a shared engine, in LENS_ENGINE, models are there.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
 from pathlib import Path
 from threading import Lock
@@ -17,13 +21,18 @@ _lock = Lock()
 
 def together(name: str) -> Model:
     """The model called `name`: the one that a session here already holds, if its files are still the same."""
-    source = resolve(name)
-    key = name, source.location, _state(source.folder)
+    engine = os.environ.get("LENS_ENGINE") or None
+    key: Hashable = (name, engine) if engine else _here(name)
     with _lock:
         model = _held.get(key)
         if model is None:
-            model = _held[key] = load(name)
+            model = _held[key] = load(name, engine=engine)
     return model
+
+
+def _here(name: str) -> Hashable:
+    source = resolve(name)
+    return name, source.location, _state(source.folder)
 
 
 def _state(folder: Path | None) -> Hashable:

@@ -66,6 +66,10 @@ class Plan:
         Plan.parse(str(self), n_blocks)
         return self
 
+    def travels(self) -> str:
+        """What stands for it in a question to a shared engine."""
+        return str(self)
+
     def walk(self) -> Iterator[Stage]:
         """Each stage, then the stages and branches inside it, as they are written; a repeat is met once."""
         return walk(self.stages)

@@ -13,6 +13,7 @@ from lens.panels import explore
 from lens.panels._desk import _in_words
 from lens.panels._shelf import Question, Shelf
 from lens.panels.tabs import jump
+from lens.panels.tabs.compare import _short
 from lens.views import lens_table
 
 EVIL = '<img src=x onerror="alert(1)"><b>bold</b> <a href="javascript:alert(1)">x</a> &lt; %{y} </script><svg/onload=1>'
@@ -102,3 +103,10 @@ def test_what_a_browser_gets_as_json_is_text(reading: lens.Reading) -> None:
     answer = shelf.answer(Question("demo", EVIL))
     rows = jump.columns(answer, 4, 5, None)[0]["rows"]
     assert all(row["label"] == answer.reading.labels[row["token_id"]] for row in rows if answer.reading)
+
+
+def test_a_sentence_that_turns_the_direction_turns_only_itself() -> None:
+    """In Compare's titles a right-to-left override had turned "layer 0 mapped to layer 12" around, too."""
+    assert _short("plain") == "plain"
+    assert _short("a\u202eb") == "\u2068a\u202eb\u2069"
+    assert _short("\u05d0" * 99) == "\u2068" + "\u05d0" * 39 + "…\u2069"

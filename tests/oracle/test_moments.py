@@ -120,6 +120,36 @@ def test_ridge_equals_scikit_learn(alpha: float) -> None:
     np.testing.assert_allclose((held[0] @ matrix.T).numpy(), oracle.predict(held[0].numpy()), rtol=0, atol=1e-6)
 
 
+def test_a_ridge_on_one_vector_is_right_to_the_last_digit() -> None:
+    """x = y = 1: the map is 1 / (1 + ridge); a ridge in single precision would be wrong in the ninth digit."""
+    moments = Moments([(0, 1)], 1)
+    moments.update({0: torch.ones(1, 1), 1: torch.ones(1, 1)})
+    assert least_squares(moments, 0, [1], ridge=0.1).maps[1]["matrix"].item() == pytest.approx(1 / 1.1, rel=1e-15)
+
+
+def test_the_condition_of_two_coordinates() -> None:
+    """Of mean square 1 and mean product 0.8: the eigenvalues are 1.8 and 0.2, whatever the units."""
+    moments = Moments([(0, 0)], 2)
+    moments.update({0: torch.tensor([[2.0, 1e6], [1.0, 2e6]])})
+    assert least_squares(moments, 0, [0]).condition == pytest.approx(9, rel=1e-12)
+
+
+def test_vectors_along_one_line_have_rank_one() -> None:
+    chance = torch.Generator().manual_seed(0)
+    moments = Moments([(0, 0)], 12)
+    moments.update({0: torch.randn(400, 1, generator=chance) * torch.randn(1, 12, generator=chance)})
+    found = least_squares(moments, 0, [0])
+    assert (found.rank, found.condition) == (1, pytest.approx(1))
+
+
+def test_a_source_that_is_always_zero_has_no_rank_and_no_map() -> None:
+    moments = Moments([(0, 1)], 2)
+    moments.update({0: torch.zeros(5, 2), 1: torch.ones(5, 2)})
+    found = least_squares(moments, 0, [1])
+    assert (found.rank, found.condition) == (0, 1.0)
+    assert found.maps[1]["matrix"].tolist() == [[0, 0], [0, 0]]
+
+
 def test_affine_equals_scikit_learn() -> None:
     train, held = streams(4), streams(5)
     fitted = affine(moments_of(train), 0, [2]).maps[2]

@@ -113,6 +113,19 @@ def test_one_position_is_a_row_of_all(plain: dict[str, Any]) -> None:
     np.testing.assert_allclose(one.kl[:, :, 0], whole.kl[:, :, -2], atol=1e-6)
 
 
+def test_a_model_that_another_thread_loads_changes_no_number() -> None:
+    """While transformers makes a model of half precision, that is what torch makes in every thread."""
+    model, text = lens.load("demo"), TEXTS["demo"]
+    before = lens.read(model, text)
+    torch.set_default_dtype(torch.float16)
+    try:
+        meanwhile = lens.read(model, text)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(meanwhile.probabilities, before.probabilities)
+    np.testing.assert_array_equal(meanwhile.kl, before.kl)
+
+
 @pytest.mark.parametrize("name", ["demo", "demo-bert"])
 def test_frames_are_tidy(name: str) -> None:
     reading = lens.read(lens.load(name), TEXTS[name], k=3)

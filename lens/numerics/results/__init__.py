@@ -16,6 +16,7 @@ from lens.numerics.results._reading import Reading
 from lens.numerics.results._run import Run
 from lens.numerics.results._sweep import SWEEP_METRICS, Sweep
 from lens.numerics.results._transfer import Transfer
+from lens.wire import values
 
 __all__ = [
     "COSINES",
@@ -43,3 +44,6 @@ __all__ = [
     "jackknife",
     "ratio",
 ]
+
+values(Compared, Composition, Curves, EarlyExit, Estimate, ExitTimes, Generation, Grid, Latency)
+values(LayerStats, Massive, R2, Reading, Saving, Sweep, Transfer)

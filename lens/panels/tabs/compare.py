@@ -205,7 +205,9 @@ def _bar_cast(cast: str) -> str:
 
 
 def _short(text: str, most: int = 40) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """The beginning of a sentence, isolated where it may turn the direction of the words beside it."""
+    short = text if len(text) <= most else f"{text[: most - 1]}…"
+    return short if short.isascii() else f"\u2068{short}\u2069"
 
 
 def _linked(pictures: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ import ipywidgets as widgets
 
 from lens._limits import higher, limit
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
-from lens.casts import Maps, casts, store_folder
+from lens.casts import Maps, casts
 from lens.errors import LensError
+from lens.execution import keep_maps
 from lens.models import Model
-from lens.panels._desk import Desk, parts_of
+from lens.panels._desk import Desk
 from lens.panels._panel import Panel
 from lens.panels._python import call, opening, program
 from lens.panels._style import PLAIN
@@ -71,7 +72,7 @@ class FitPanel(Undoing, widgets.VBox):
         """Fit the same maps; of text of one's own, only the place where it goes."""
         options: dict[str, Any] = self._options()
         if self.parts.value and self._desk.answer is not None:
-            options["parts"] = parts_of(self._desk.answer.model)
+            options["parts"] = list(self._desk.answer.model.parts)
         own = self.text.value == OWN
         texts = 'sentences = open("sentences.txt").read().splitlines()  # one a line'
         imports = [] if own else ["from lens.analyses import heldout_sentences, sample_sentences"]
@@ -94,7 +95,7 @@ class FitPanel(Undoing, widgets.VBox):
             return
         self._asked = asked  # said once: what a fit or a save has to say stays
         try:
-            parts = parts_of(answer.model) if self.parts.value else []
+            parts = answer.model.parts if self.parts.value else []
             cost = fit_budget(answer.model, pairs=self.pairs.value, parts=parts)
             passes = "one pass" if len(cost.passes) == 1 else f"{len(cost.passes)} passes"
             self._say(f"For {answer.name}: {cost.memory / MEGABYTE:,.0f} MB, {passes} over the text.")
@@ -111,7 +112,7 @@ class FitPanel(Undoing, widgets.VBox):
         holdout: Any = heldout_sentences() if self.text.value == SAMPLE else 0.1
         heldout = "two other novels" if self.text.value == SAMPLE else None
         if self.parts.value:
-            options["parts"] = parts_of(model)
+            options["parts"] = model.parts
         self._running(True)
 
         def work(report: Any) -> Maps:
@@ -165,11 +166,15 @@ class FitPanel(Undoing, widgets.VBox):
         if maps is None:
             return
         try:
-            where = maps.save(store_folder(model.fingerprint))
+            where = keep_maps(model, maps)
         except LensError as error:
             self._say(str(error))
         else:
-            self._say(f"Saved in {where}; lens will find them there for this model.")
+            self._say(
+                f"Saved in {where}; lens will find them there for this model."
+                if where
+                else "They stay on the shared engine, for this session; only who runs it can keep them."
+            )
 
     def _undo(self) -> None:
         if self._before is not None:

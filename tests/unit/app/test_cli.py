@@ -189,7 +189,7 @@ def test_a_hub_name_reaches_the_kernel_as_it_is(served: list[dict[str, Any]], no
         ("app --frame-ancestors *", "'*' is no site; give one as https://example.org or https://*.example.org"),
         ("app --notebook nowhere.ipynb", "there is no notebook 'nowhere.ipynb'; give the path of an .ipynb file"),
         ("app --nonsense", "unrecognized arguments: --nonsense"),
-        ("", "the following arguments are required: app | lab | fit | report | convert-maps | bench | export"),
+        ("", "the following arguments are required: app | lab | serve | fit | report | convert-maps | bench | export"),
     ],
 )
 def test_a_bad_line_is_answered_with_one_line(

@@ -88,7 +88,7 @@ def test_whatever_the_link_what_is_taken_is_valid(link: str) -> None:
         ("?exit=0.4600000000000001", {"exit": 0.46}, []),
         ("?sentences=30", {}, ["sentences '30': it may be 0, 20, 50, 100, 200, 500"]),
         ("?sentences=", {"sentences": None}, []),
-        ("?lesson=5&step=99", {"lesson": 5}, ["step '99': lesson 5 has 5 steps"]),
+        ("?lesson=5&step=99", {"lesson": 5, "step": 5}, ["step '99': lesson 5 has 5 steps"]),
         ("?plan=)(", {}, ["plan ')(': ')' cannot be here: it closes nothing that is open here; check the brackets"]),
         ("?target=", {"target": None}, []),
         ("?precision=5", {"precision": 5}, []),

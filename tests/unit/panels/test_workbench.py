@@ -189,11 +189,15 @@ def test_choices_that_cannot_be_are_said(choices: dict[str, Any], message: str) 
 
 
 def waited(bench: Explore) -> None:
-    """Until the background threads of a real engine have answered."""
+    """Until the background threads of a real engine have answered, and the header, the last that hears of it, knows."""
     deadline = time.monotonic() + 60
-    while bench.desk.busy and time.monotonic() < deadline:
+    while not settled(bench) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not bench.desk.busy
+    assert settled(bench)
+
+
+def settled(bench: Explore) -> bool:
+    return not (bench.desk.busy or bench.header.chips.busy) and bool(bench.header.chips.tokens)
 
 
 def test_two_workbenches_and_a_script_load_at_once() -> None:
