@@ -28,7 +28,7 @@ TESTS = ["tests/unit", "tests/contracts"]
 def lower_bounds() -> dict[str, str]:
     """Package → the oldest release that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return dict(line.split(">=") for line in project["dependencies"])
+    return dict(line.split(",")[0].split(">=") for line in project["dependencies"])
 
 
 def rows() -> dict[str, list[str]]:

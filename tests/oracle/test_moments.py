@@ -134,6 +134,14 @@ def test_the_condition_of_two_coordinates() -> None:
     assert least_squares(moments, 0, [0]).condition == pytest.approx(9, rel=1e-12)
 
 
+def test_a_coordinate_that_is_always_zero_takes_no_part() -> None:
+    moments = Moments([(0, 1)], 2)
+    moments.update({0: torch.tensor([[0.0, 1.0], [0.0, 2.0]]), 1: torch.tensor([[3.0, 1.0], [6.0, 2.0]])})
+    found = least_squares(moments, 0, [1])
+    assert found.rank == 1
+    assert found.maps[1]["matrix"].flatten().tolist() == pytest.approx([0, 3, 0, 1])
+
+
 def test_vectors_along_one_line_have_rank_one() -> None:
     chance = torch.Generator().manual_seed(0)
     moments = Moments([(0, 0)], 12)

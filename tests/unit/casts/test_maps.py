@@ -284,3 +284,10 @@ def test_an_unknown_cast_is_named() -> None:
 
     with pytest.raises(LensError, match=r"no cast called 'magic'\. Casts are affine, id, lowrank, mat, ridge, tuned"):
         cast_named("magic")
+
+
+def test_whether_a_repository_is_private_and_whose_token_reach_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("lens.casts._maps.push", lambda *given, **options: asked.append((given[0], options)))
+    Maps(CARD, {}).push_to_hub("me/maps", private=True, token="t")
+    assert asked == [("me/maps", {"private": True, "token": "t"})]
