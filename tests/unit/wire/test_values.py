@@ -30,7 +30,9 @@ PLAIN = st.recursive(
 
 def same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.copysign(1, one) == math.copysign(1, other) and (one == other or (one != one and other != other))
+        return (math.isnan(one) and math.isnan(other)) or (
+            one == other and math.copysign(1, one) == math.copysign(1, other)
+        )
     if type(one) is not type(other):
         return False
     if isinstance(one, (list, tuple)):
