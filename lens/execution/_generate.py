@@ -15,7 +15,7 @@ from lens._memory import memory_in_words
 from lens.casts import Maps
 from lens.errors import LensError, TextError
 from lens.execution._planned import as_model
-from lens.models import Model, Tokens
+from lens.models import Model, Tokens, cache_name
 from lens.numerics import Ended, Generation, top_k
 from lens.plans import Plan
 from lens.wire import served
@@ -108,16 +108,19 @@ def _written(
         raise TextError(
             f"The text fills all {context:,} tokens that {model.name} reads at once: shorten it to write on."
         )
-    prompt, cache = list(_opening(model, tokens)), None
+    prompt, name = list(_opening(model, tokens)), cache_name(planned)
+    kept: dict[str, Any] = {"use_cache": True} if name else {}
     before = model.tokenizer.decode(prompt)
     new = torch.tensor([prompt], device=model.device)
     while found.ended is None:
         with torch.no_grad():
-            output = planned(input_ids=new, past_key_values=cache, use_cache=True)
+            output = planned(input_ids=new, **kept)
         token, likely = choose(output.logits[0, -1])
-        cache, new = output.past_key_values, torch.tensor([[token]], device=model.device)
         found = _longer(model, found, token, likely)
         ids = [*prompt, *found.ids]
+        if name:
+            kept[name] = output[name]
+        new = torch.tensor([[token] if name else ids], device=model.device)
         ended: Ended | None = "end" if token in ends else "length" if len(found.ids) == most else None
         if ended is None and context is not None and len(ids) >= context:
             ended = "context"

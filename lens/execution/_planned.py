@@ -13,7 +13,7 @@ from lens.casts import Maps
 from lens.errors import LensError
 from lens.execution._interpreter import execute
 from lens.execution._run import prepared
-from lens.models import Model, Replay
+from lens.models import CACHE_NAMES, Model, Replay, cache_name
 from lens.plans import Plan
 
 __all__ = ["as_model"]
@@ -49,10 +49,11 @@ def _forward(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    given = inspect.signature(own.forward).bind_partial(planned, *args, **kwargs)
-    if model.kind == "causal":
-        given.arguments["past_key_values"] = _cache(planned, model, plan, given.arguments)
-    cache = given.arguments.get("past_key_values")
+    name = cache_name(own) if model.kind == "causal" else None
+    given = inspect.signature(own.forward).bind_partial(planned, *args, **_renamed(kwargs, name))
+    cache = None
+    if name is not None:
+        cache = given.arguments[name] = _cache(planned, model, plan, given.arguments, name)
 
     def onward(calls: tuple[Any, ...], stream: Tensor) -> Tensor:
         end = execute(Replay(model, calls), plan, maps=maps, stream=stream)[-1]
@@ -64,13 +65,20 @@ def _forward(
         return own.forward(*given.args, **given.kwargs)
 
 
-def _cache(planned: Any, model: Model, plan: Plan, arguments: dict[str, Any]) -> Any:
+def _renamed(kwargs: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """The arguments with keys and values under the name that this release knows them by; both stay as they are."""
+    if name is None or name in kwargs:
+        return kwargs
+    return {name if key in CACHE_NAMES else key: value for key, value in kwargs.items()}
+
+
+def _cache(planned: Any, model: Model, plan: Plan, arguments: dict[str, Any], name: str) -> Any:
     """The cache to use: the plan's own where one is wanted, as Hugging Face's has a slot a block."""
-    cache = arguments.get("past_key_values")
+    cache = arguments.get(name)
     if getattr(cache, "plan", None) == plan:
         return cache
     if cache is not None and cache.get_seq_length() > 0:
-        raise LensError("These keys and values are of another plan; begin without past_key_values.")
+        raise LensError("These keys and values are of another plan; begin without a cache.")
     if cache is None and not _wanted(planned, arguments):
         return None
     fresh = model.slots(plan.applications)

@@ -7,16 +7,19 @@ from lens.models._model import Model, load
 from lens.models._recording import Recording, Replay
 from lens.models._remote import RemoteModel
 from lens.models._room import free_memory
+from lens.models._slots import CACHE_NAMES, cache_name
 from lens.models._source import embedded, resolve
 from lens.models._text import Tokens
 
 __all__ = [
+    "CACHE_NAMES",
     "Family",
     "Model",
     "Recording",
     "RemoteModel",
     "Replay",
     "Tokens",
+    "cache_name",
     "embedded",
     "free_memory",
     "load",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from copy import copy
 from functools import cache
 from typing import Any
 
 from torch import Tensor
 
-__all__ = ["slot_cache"]
+__all__ = ["CACHE_NAMES", "cache_name", "slot_cache"]
+
+CACHE_NAMES = ("cache", "past_key_values")  # since transformers 5.24, and before
+
+
+def cache_name(hf: Any) -> str | None:
+    """The name by which the forward of `hf` takes keys and values, and its output gives them; None if it keeps none."""
+    taken = inspect.signature(hf.forward).parameters
+    return next((name for name in CACHE_NAMES if name in taken), None)
 
 
 def slot_cache(config: Any, applications: int) -> Any:
@@ -74,9 +83,9 @@ def _slots() -> Any:
             return [False] * len(self._kinds)
 
         def crop(self, tokens_to_remove: int) -> None:
-            """Forget the last tokens."""
+            """Forget the last tokens: as many as Hugging Face's negative number says."""
             super().crop(tokens_to_remove)
-            self.seen -= tokens_to_remove
+            self.seen -= abs(tokens_to_remove)
 
         def reset(self) -> None:
             """Forget everything."""
