@@ -19,6 +19,7 @@ TEXT = "The old man sat by the fire"
 PLANS = [f"0-{n} {n + 2}-11" for n in range(8)]
 
 
+@pytest.mark.flaky(reruns=1)  # Ray gives the processes of a node half a minute to start, whatever else runs
 def test_a_served_engine_answers_and_goes_on_after_its_worker_was_killed() -> None:
     here = lens.load("demo")
     texts = heldout_sentences()[:80]
