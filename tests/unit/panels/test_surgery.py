@@ -16,6 +16,7 @@ from lens.errors import PlanError
 from lens.panels import Explore, panels
 from lens.panels._session import Session
 from lens.panels.live import items_of, plan_of
+from lens.panels.tabs.sweeps import costs
 from lens.plans import Plan
 
 
@@ -174,8 +175,6 @@ def test_sweeps_show_their_numbers_and_a_click_takes_the_plan(bench: Explore) ->
     assert {name: row[:2] for name, row in table.items()} == {
         name: [found.cost("applications")[r, at], found.cost("depth")[r, at]] for r, name in enumerate(found.rows)
     }
-    times = panel.result.of("time").value[:, at]
-    assert [row[2] for row in table.values()] == [[value, None] for value in times]  # one text has no error
     panel.figure.value = "repeat"
     panel.heat._handle_custom_msg({"kind": "pick", "source": 4, "target": 8}, [])
     assert bench.session.plan == "0-3 (4-7)x2 8-11"
@@ -204,3 +203,12 @@ def test_what_layers_do_is_what_the_analysis_says(bench: Explore) -> None:
     # the panel's batches are smaller, and round otherwise
     np.testing.assert_allclose(rest, found.skip_change.value[1:], rtol=1e-5)
     assert f"{found.rank_correlation:.2f}" in panel.influence.spec["note"]
+
+
+@pytest.mark.parametrize(("sentences", "columns"), [(1, 3), (2, 4)])
+def test_one_sentence_is_no_race(sentences: int, columns: int) -> None:
+    """On one, a strategy was said to take 0.01 or 18 times the full model's time, as the machine was busy."""
+    texts = ["She opened the door and saw the", "The old man sat by the fire"][:sentences]
+    found = costs(lens.painters(lens.load("demo"), texts, timed=2))
+    assert len(found["columns"]) == columns
+    assert {len(row) for row in found["rows"]} == {columns}
