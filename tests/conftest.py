@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("lens", deadline=None)  # a busy machine is no fault of the text
+settings.load_profile("lens")
 
 WIDTH, BLOCKS, HEADS, VOCABULARY, CONTEXT = 32, 4, 4, 96, 64
 COMMON = {

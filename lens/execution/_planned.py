@@ -66,7 +66,7 @@ def _forward(
 
 
 def _renamed(kwargs: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """The arguments with keys and values under the name that this release knows them by; both stay as they are."""
+    """The arguments with keys and values under the name that this release knows them by, unless it is among them."""
     if name is None or name in kwargs:
         return kwargs
     return {name if key in CACHE_NAMES else key: value for key, value in kwargs.items()}
@@ -81,7 +81,7 @@ def _cache(planned: Any, model: Model, plan: Plan, arguments: dict[str, Any], na
         raise LensError("These keys and values are of another plan; begin without a cache.")
     if cache is None and not _wanted(planned, arguments):
         return None
-    fresh = model.slots(plan.applications)
+    fresh = model.slots(plan.applications, cache)
     fresh.plan = plan
     return fresh
 

@@ -294,9 +294,11 @@ class Model:
         with self.lock, diverted(anatomy.blocks, self.n_blocks, self._extras(), onward):
             yield
 
-    def slots(self, applications: int) -> Any:
-        """A `Cache` of Hugging Face for plans that run blocks so many times; None for a masked model."""
-        return slot_cache(self.config, applications) if self.kind == "causal" else None
+    def slots(self, applications: int, given: Any = None) -> Any:
+        """A `Cache` of Hugging Face for plans that run blocks so many times, in the place of an empty `given`; None for
+        a masked model.
+        """
+        return slot_cache(self.config, applications, given) if self.kind == "causal" else None
 
     def _prove(self) -> tuple[Any, Anatomy]:
         hf = self._in_memory

@@ -20,14 +20,18 @@ def cache_name(hf: Any) -> str | None:
     return next((name for name in CACHE_NAMES if name in taken), None)
 
 
-def slot_cache(config: Any, applications: int) -> Any:
-    """A cache for a plan in which blocks run `applications` times.
+def slot_cache(config: Any, applications: int, given: Any = None) -> Any:
+    """A cache for a plan in which blocks run `applications` times, in the place of the empty cache `given`.
 
     A block that runs twice has two pasts, and a block on one branch knows nothing of another's: each (stage, branch,
     loop) keeps keys and values of its own, which is what the same plan without a cache computes. Slots are taken in the
-    order in which the plan runs, the same at every token.
+    order in which the plan runs, the same at every token. Where `given` records what a window lets go of, so that
+    generate can take tokens back, so does each slot.
     """
-    return _slots()(config, applications)
+    made = _slots()(config, applications)
+    if any(getattr(layer, "record_past", False) for layer in getattr(given, "layers", ())):
+        made.activate_past_recording()
+    return made
 
 
 @cache
@@ -81,6 +85,12 @@ def _slots() -> Any:
         def is_dummy(self) -> list[bool]:
             """Every block keeps what it has seen."""
             return [False] * len(self._kinds)
+
+        def activate_past_recording(self) -> None:
+            """Record what windows let go of, in slots yet to come, too."""
+            for layer in (*self._kinds, *self.layers):
+                if hasattr(layer, "activate_past_recording"):
+                    layer.activate_past_recording()
 
         def crop(self, tokens_to_remove: int) -> None:
             """Forget the last tokens: as many as Hugging Face's negative number says."""

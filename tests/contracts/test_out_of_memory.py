@@ -77,7 +77,7 @@ for name, (large, small, *room) in WORK.items():
 def told() -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", SESSION], env=os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return {name: rest for name, *rest in (json.loads(x[5:]) for x in done.stdout.splitlines() if x[:5] == "told ")}

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from lens.errors import LensError, PlanError
-from lens.execution import as_model
-from lens.models import Model
+from lens.execution import as_model, generate
+from lens.models import Model, load
 from lens.plans import Plan, Recipe, recipe, recipes
 
+NAMES = ("cache", "past_key_values")
 NEW = 32
 PROMPT = [5, 17, 80, 4, 33]
 UNFITTED = {"jump": {"cast": "id"}, "alternation": {"cast": "id", "true": 2}}
@@ -29,13 +31,19 @@ def model(case: str, tiny: Callable[..., Any]) -> Model:
     return made
 
 
+def kept(out: Any) -> Any:
+    """Keys and values in what a forward returns, as this release of transformers calls them."""
+    found = dict(out.items())
+    return found["cache"] if "cache" in found else found["past_key_values"]
+
+
 def written(planned: Any, new: int) -> tuple[list[int], torch.Tensor]:
     """Greedy tokens, one forward each on keys and values kept, and the logits they were chosen from."""
     ids, cache, logits = torch.tensor([PROMPT]), None, []
     for _ in range(new):
         with torch.no_grad():
             out = planned(input_ids=ids, past_key_values=cache, use_cache=True)
-        cache, ids = out.past_key_values, out.logits[:, -1:].argmax(-1)
+        cache, ids = kept(out), out.logits[:, -1:].argmax(-1)
         logits.append(out.logits[0, -1])
     return [int(each.argmax()) for each in logits], torch.stack(logits)
 
@@ -105,6 +113,44 @@ def test_a_cache_of_another_plan_is_refused(tiny: Callable[..., Any]) -> None:
     model = tiny("llama")
     ids = torch.tensor([PROMPT])
     with torch.no_grad():
-        cache = as_model(model, "0-3")(input_ids=ids, use_cache=True).past_key_values
-        with pytest.raises(LensError, match="another plan"):
-            as_model(model, "3-0")(input_ids=ids, past_key_values=cache)
+        cache = kept(as_model(model, "0-3")(input_ids=ids, use_cache=True))
+        for name in NAMES:
+            with pytest.raises(LensError, match="another plan"):
+                as_model(model, "3-0")(input_ids=ids, **{name: cache})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keys_and_values_are_taken_by_either_name(tiny: Callable[..., Any], name: str) -> None:
+    planned, ids = as_model(tiny("llama"), "0 [1-2]x2 3"), torch.tensor([PROMPT])
+    with torch.no_grad():
+        first = planned(input_ids=ids[:, :3], use_cache=True)
+        then = planned(input_ids=ids[:, 3:], **{name: kept(first)}).logits
+        whole = planned(input_ids=ids, use_cache=False).logits
+    torch.testing.assert_close(then, whole[:, 3:], rtol=1e-4, atol=1e-4 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neo", "mistral", "gemma2", "falcon"])
+@pytest.mark.parametrize("plan", ["0-3", "0 [1-2]x2 3", "0 [1|2] 3"])
+def test_guessed_tokens_that_were_wrong_are_taken_back(tiny: Callable[..., Any], kind: str, plan: str) -> None:
+    """Hugging Face guesses from the prompt and crops keys and values; greedily that changes no token."""
+    planned, ids = as_model(tiny(kind), plan), torch.tensor([[*PROMPT, *PROMPT[:4], *PROMPT[:2]]])
+    options = {"max_new_tokens": NEW, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    plain = planned.generate(ids, use_cache=False, **options)
+    assert torch.equal(planned.generate(ids, prompt_lookup_num_tokens=3, **options), plain)
+
+
+def test_a_model_that_keeps_nothing_writes_the_same(byte_level: Any) -> None:
+    """The first GPT has no keys and values to keep: it reads the whole text for each token."""
+    size = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64, "vocab_size": len(byte_level)}
+    torch.manual_seed(0)
+    hf = AutoModelForCausalLM.from_config(AutoConfig.for_model("openai-gpt", **size)).eval()
+    with torch.no_grad():
+        for parameter in hf.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    ids = list(byte_level("The old man")["input_ids"])
+    found = generate(load(hf, tokenizer=byte_level), "The old man", max_new_tokens=8)
+    for token in found.ids:
+        with torch.no_grad():
+            assert int(hf(input_ids=torch.tensor([ids])).logits[0, -1].argmax()) == token
+        ids.append(token)
+    assert len(found.ids) == 8
