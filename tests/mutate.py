@@ -38,7 +38,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/_solve": ("tests/oracle/test_moments.py",),
     "execution/_interpreter": PLANS,
     "execution/_trie": ("tests/oracle/test_surgery.py",),
-    "execution/_alike": ("tests/oracle/test_surgery.py",),
+    "execution/_alike": ("tests/oracle/test_alike.py",),
     "execution/_generate": ("tests/oracle/test_surgery.py", "tests/contracts/test_doubt.py"),
     "casts/mat": FIT,
     "casts/affine": FIT,

@@ -36,7 +36,7 @@ def latency(model: Model, text: str, plan: str | Plan, *, maps: Maps | None = No
     recording = model.record(model.encode(text), head=False)
     stages = [stage for stage in plan.flat if isinstance(stage, Parallel)]
     ways = {"full": (recording, Plan.full(model.n_blocks)), "turn": (recording, plan)}
-    if any(alike(recording, stage) for stage in stages):
+    if any(alike(recording, stage, recording.streams[0]) for stage in stages):
         ways["batched"] = replace(recording, batched=True), plan
     ends = {name: execute(on, what, maps=maps)[-1] for name, (on, what) in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}

@@ -21,12 +21,13 @@ KEPT = 2  # stacks of weights a model keeps: each is a copy of its blocks
 
 Stack = tuple[dict[str, Any], dict[str, Any]]
 _races: WeakKeyDictionary[Model, dict[tuple[tuple[int, ...], int], bool]] = WeakKeyDictionary()
+_proofs: WeakKeyDictionary[Model, dict[tuple[tuple[int, ...], tuple[int, ...]], bool]] = WeakKeyDictionary()
 _stacks: WeakKeyDictionary[Model, dict[tuple[int, ...], Stack]] = WeakKeyDictionary()
 
 
-def alike(recording: Replay, stage: Parallel) -> tuple[int, ...] | None:
+def alike(recording: Replay, stage: Parallel, stream: Tensor) -> tuple[int, ...] | None:
     """The blocks of a stage if one batched call can run them: single, true, of one build, called with the same side
-    inputs and without a cache. None otherwise.
+    inputs and without a cache, and proven on a stream of that size to differ by their weights alone. None otherwise.
     """
     branches = stage.branches
     if len(branches) < 2 or not all(isinstance(b, Blocks) and b.part is None and b.times == 1 for b in branches):
@@ -43,7 +44,28 @@ def alike(recording: Replay, stage: Parallel) -> tuple[int, ...] | None:
         and _shapes(call.module) == _shapes(first.module)
         for call in calls
     )
-    return blocks if same and len({id(call.module) for call in calls}) == len(calls) else None
+    apart = len({id(call.module) for call in calls}) == len(calls)
+    return blocks if same and apart and _proven(recording, blocks, stream) else None
+
+
+def _proven(recording: Replay, blocks: tuple[int, ...], stream: Tensor) -> bool:
+    """Whether the first block, on the weights of each other, computes what that one does to the last digit.
+
+    One build is not enough: a block may know where it stands, as where attention is scaled by the block's number.
+    """
+    proofs = _proofs.setdefault(recording.model, {})
+    size = blocks, tuple(stream.shape)
+    if size not in proofs:
+        with recording.model.lock, torch.no_grad():
+            proofs[size] = all(_computes_as(recording, blocks[0], block, stream) for block in blocks[1:])
+    return proofs[size]
+
+
+def _computes_as(recording: Replay, first: int, block: int, stream: Tensor) -> bool:
+    call, other = recording.calls[first], recording.calls[block]
+    weights = {**dict(other.module.named_parameters()), **dict(other.module.named_buffers())}
+    found = call(stream, lambda args, kwargs: functional_call(call.module, weights, args, dict(kwargs)))
+    return torch.allclose(found, other(stream), rtol=0, atol=0, equal_nan=True)
 
 
 def together(recording: Replay, blocks: tuple[int, ...], stream: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def _parallel(recording: Replay, stage: Parallel, stream: Tensor, maps: Maps | N
     branches = stage.branches
     if len(branches) == 1 and stage.scale == 1:
         return step(recording, branches[0], stream, maps)  # to the last digit: a mean of one is that one
-    blocks = alike(recording, stage) if recording.batched else None
+    blocks = alike(recording, stage, stream) if recording.batched else None
     if blocks and (recording.batched != "auto" or faster(recording, blocks, stream)):
         updates = (together(recording, blocks, stream) - stream).sum(0)
     else:
