@@ -301,6 +301,13 @@ def test_equal_plans_run_once_and_beginnings_are_shared() -> None:
     assert root.live == 2 + 2 + 1  # one fork, behind block 3: its two children, and the output of a block on it
     both = trie([Plan.parse("0-3 [4-7] 8-11"), Plan.parse("0-3 6 11")])
     assert both.applications == 4 + 4 + 1  # block 6 runs once, side by side and alone
+    linear = trie([Plan.parse("0-3 6~attn 11"), Plan.parse("0-3 6 11"), Plan.parse("0-3 mat(4>11) 11")])
+    assert linear.applications == 2 + 2 + 1  # 6 with linear attention is another block; a jump runs none
+    assert sorted(number for node in (root.then[Plan.parse("0").stages[0]],) for number in _ends(node)) == [0, 1, 2, 3]
+
+
+def _ends(node: Any) -> list[int]:
+    return [*node.plans, *(number for child in node.then.values() for number in _ends(child))]
 
 
 def test_a_linear_part_is_not_taken_for_the_true_block_beside_it(demo: Any, texts: list[str]) -> None:
@@ -309,6 +316,7 @@ def test_a_linear_part_is_not_taken_for_the_true_block_beside_it(demo: Any, text
     for order in (plans, plans[::-1]):
         together = lens.sweep(demo, texts, order).loss.value[:, 0]
         apart = [lens.sweep(demo, texts, [plan]).loss.value[0, 0] for plan in order]
+        assert np.isfinite(together).all()
         np.testing.assert_allclose(together, apart, atol=1e-6)
 
 
