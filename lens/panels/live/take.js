@@ -129,7 +129,7 @@ function htmlOf(title, state, script, style) {
   meta({ name: "generator", content: "lens" });
   page.head.prepend(make("meta", { charset: "utf-8" }));
   page.head.append(make("style", {}, PAGE_STYLE + style));
-  const live = script.replace(/export default \{ render \};\s*$/, "revive(render);\n");
+  const live = script.replace(/export default \{ initialize, render \};\s*$/, "revive(render);\n");
   page.body.append(make("main"), make("script", { type: "application/json", id: "lens-state" }, safe));
   page.body.append(make("script", { type: "module" }, live));
   return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
