@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lens.app._places import explore_notebook
 from tests.ui._browser import QUIET, chromium
@@ -96,6 +97,16 @@ def lab_page(tmp_path: Path, open_page: OpenPage) -> Iterator[OpenPage]:
             return page
 
         yield opened
+
+
+def box_of(target: Locator) -> Any:
+    """Where something is; if it is replaced just as it is looked at, where what replaced it is."""
+    for _ in range(20):
+        expect(target).to_be_visible()
+        if found := target.bounding_box():
+            return found
+        target.page.wait_for_timeout(50)
+    raise AssertionError(f"{target} is never still")
 
 
 def until_ready(page: Page) -> Page:

@@ -15,6 +15,7 @@ from ipywidgets import DOMWidget
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from lens.panels.live import Chart, Chips, Exits, Guide, LensTable, Live, Notice, Sentence, TopK
+from tests.ui.conftest import box_of
 
 pytestmark = pytest.mark.ui
 
@@ -780,8 +781,7 @@ def test_single_keys_are_kept_from_jupyter(page: Page) -> None:
 
 def _press(page: Page, target: Locator) -> None:
     """Press the middle of it, and keep the button down."""
-    box = target.bounding_box()
-    assert box
+    box = box_of(target)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
 

@@ -10,7 +10,7 @@ import lens
 from lens.analyses import heldout_sentences
 from lens.app._report import write_report
 from lens.execution import maps_for
-from tests.ui.conftest import OpenPage
+from tests.ui.conftest import OpenPage, box_of
 
 
 def opened(page: Page, tab: str) -> None:
@@ -34,8 +34,8 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     expect(readout).to_contain_text(f"mat {r2.of('mat').value[4, 12]:.3f} ± <0.001")
     assert r2.of("mat").error[4, 12] < 0.0005
     canvas = page.locator("[data-map=mat]:visible canvas")
-    box = canvas.bounding_box()
-    assert box
+    box = box_of(canvas)
+
     side = (box["width"] - 34) / 13
     canvas.click(position={"x": 34 + 9.5 * side, "y": 4 + 2.5 * side})
     jumps(page, "layer 2 mapped to layer 9")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from playwright.sync_api import Locator, Page, expect
 
 import lens
-from tests.ui.conftest import OpenPage
+from tests.ui.conftest import OpenPage, box_of
 
 TEXT = "The old man sat by the fire and looked at the"
 
@@ -24,18 +22,8 @@ def plan(strip: Locator, text: str) -> None:
     expect(strip.locator("input")).to_have_value(text)
 
 
-def box(page: Page, tile: Locator) -> Any:
-    """Where a tile is; one that is replaced just as it is looked at is looked for again."""
-    for _ in range(20):
-        expect(tile).to_be_visible()  # the plan is drawn a frame after it is said
-        if found := tile.bounding_box():
-            return found
-        page.wait_for_timeout(50)
-    raise AssertionError(f"{tile} is never still")
-
-
 def drag(page: Page, strip: Locator, path: str, behind: str) -> None:
-    start, end = (box(page, strip.locator(f"[data-path='{each}']")) for each in (path, behind))
+    start, end = (box_of(strip.locator(f"[data-path='{each}']")) for each in (path, behind))
     page.mouse.move(start["x"] + 10, start["y"] + 10)
     page.mouse.down()
     page.mouse.move(start["x"] + 30, start["y"] + 12, steps=3)

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 from lens.panels.live import Chart, Exits, Facts, HeatMap, Picture, Shifts, Strip, TopK
 from lens.plans import Plan
 from tests.ui import test_live
+from tests.ui.conftest import box_of
 from tests.ui.test_live import MARKUP, Reading, View, let_draw
 
 page, tab = test_live.page, test_live.tab  # fixtures
@@ -381,12 +382,12 @@ def test_the_menu_stays_with_its_button_while_the_page_scrolls(page: Page) -> No
     button = view.root.get_by_role("button", name="Save this figure")
     button.click()
     menu = view.root.get_by_role("menu")
-    apart = menu.bounding_box()["y"] - button.bounding_box()["y"]  # type: ignore[index]
+    apart = box_of(menu)["y"] - box_of(button)["y"]
     page.evaluate("scrollBy(0, 120)")
     page.wait_for_function("scrollY === 120")
     let_draw(page)  # the event of a scroll comes with the next frame
     expect(menu).to_be_visible()
-    assert menu.bounding_box()["y"] - button.bounding_box()["y"] == pytest.approx(apart)  # type: ignore[index]
+    assert box_of(menu)["y"] - box_of(button)["y"] == pytest.approx(apart)
 
 
 def test_there_is_nothing_to_save_of_an_empty_picture(page: Page) -> None:
