@@ -35,7 +35,6 @@ def test_the_tabs_in_voila(voila_page: OpenPage) -> None:
     assert r2.of("mat").error[4, 12] < 0.0005
     canvas = page.locator("[data-map=mat]:visible canvas")
     box = box_of(canvas)
-
     side = (box["width"] - 34) / 13
     canvas.click(position={"x": 34 + 9.5 * side, "y": 4 + 2.5 * side})
     jumps(page, "layer 2 mapped to layer 9")

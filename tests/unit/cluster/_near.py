@@ -17,6 +17,9 @@ from starlette.responses import Response
 from lens.cluster._door import Door
 from lens.cluster._host import Host
 
+TEXT = "The old man sat by the fire"
+TOKEN = "a-token-that-is-known"
+
 
 @contextmanager
 def near(host: Host, token: str = "") -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,32 +15,9 @@ from lens.casts import Maps
 from lens.cluster._host import Host
 from lens.errors import LensError, MapsError, ModelError, PlanError, TextError
 from lens.models import Model
-from tests.unit.cluster._near import near
+from tests.unit.cluster._near import TEXT, near
 
-TEXT = "The old man sat by the fire"
 TEXTS = heldout_sentences()[:4]
-TOKEN = "a-token-that-is-known"
-
-
-@pytest.fixture(scope="module")
-def here() -> Model:
-    return lens.load("demo")
-
-
-@pytest.fixture(scope="module")
-def host(here: Model) -> Host:
-    return Host({"demo": here, "demo-bert": lens.load("demo-bert")})
-
-
-@pytest.fixture(scope="module")
-def address(host: Host) -> Iterator[str]:
-    with near(host, TOKEN) as found:
-        yield found
-
-
-@pytest.fixture
-def there(address: str) -> Model:
-    return lens.load("demo", engine=address)
 
 
 def assert_same(one: Any, other: Any) -> None:

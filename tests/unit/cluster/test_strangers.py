@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,31 +14,7 @@ from lens.cluster._host import Host
 from lens.errors import EngineError, LensError
 from lens.models import Model
 from lens.wire import MEDIA, calls, encode, frames
-from tests.unit.cluster._near import at, near
-
-TEXT = "The old man sat by the fire"
-TOKEN = "a-token-that-is-known"
-
-
-@pytest.fixture(scope="module")
-def here() -> Model:
-    return lens.load("demo")
-
-
-@pytest.fixture(scope="module")
-def host(here: Model) -> Host:
-    return Host({"demo": here, "demo-bert": lens.load("demo-bert")})
-
-
-@pytest.fixture(scope="module")
-def address(host: Host) -> Iterator[str]:
-    with near(host, TOKEN) as found:
-        yield found
-
-
-@pytest.fixture
-def there(address: str) -> Model:
-    return lens.load("demo", engine=address)
+from tests.unit.cluster._near import TEXT, TOKEN, at, near
 
 
 def test_more_than_an_engine_takes_on_is_refused_in_words(here: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,31 +16,7 @@ from lens.cluster._turns import Turns
 from lens.engine import Superseded
 from lens.models import Model
 from lens.wire import Engine
-from tests.unit.cluster._near import near
-
-TEXT = "The old man sat by the fire"
-TOKEN = "a-token-that-is-known"
-
-
-@pytest.fixture(scope="module")
-def here() -> Model:
-    return lens.load("demo")
-
-
-@pytest.fixture(scope="module")
-def host(here: Model) -> Host:
-    return Host({"demo": here, "demo-bert": lens.load("demo-bert")})
-
-
-@pytest.fixture(scope="module")
-def address(host: Host) -> Iterator[str]:
-    with near(host, TOKEN) as found:
-        yield found
-
-
-@pytest.fixture
-def there(address: str) -> Model:
-    return lens.load("demo", engine=address)
+from tests.unit.cluster._near import TEXT, near
 
 
 def test_a_visitor_is_told_of_no_other(host: Host, address: str) -> None:
