@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import lens
-from lens.analyses import exit_threshold, heldout_sentences
+from lens.analyses import PAINTERS, exit_threshold, heldout_sentences
 from lens.panels._lesson import lesson_notebooks
+from lens.plans import recipe
 
 SENTENCES = 40
 HEAD = "She shook her head and looked at the fire"
@@ -33,6 +34,12 @@ def top(text: str, cast: str = "id", position: int = -1) -> list[str]:
     found = reading(text)
     ids = found.token_ids[found.casts.index(cast), :, position, 0]
     return [found.labels[token] for token in ids.tolist()]
+
+
+def masked(text: str) -> list[str]:
+    """The favourite of `demo-bert` for the mask at each layer, read as it is."""
+    found = reading(text, "demo-bert")
+    return [found.labels[token] for token in found.token_ids[0, :, found.tokens.index("[MASK]"), 0].tolist()]
 
 
 def own(text: str, position: int = -1) -> str:
@@ -132,6 +139,7 @@ CLAIMS: list[tuple[int, str, Callable[[], bool]]] = [
     (1, "layer 11: KL is below 0.1 nats, but `␣old` leads there and `␣young` in the full model, by a hair", lambda: reading("She could not help thinking of the").kl[0, 11, -1] < 0.1 and top("She could not help thinking of the")[11:] == ["␣old", "␣young"]),
     (1, "In the column of the last token, layer 0 is nearly certain, and wrong", lambda: reading("She could not help thinking of the").entropy[0, 0, -1] < 0.05 and top("She could not help thinking of the")[0] == "␣the"),
     (1, "a mask, in eighth place", lambda: reading("The old man sat by the [MASK] and looked at the door.", "demo-bert").tokens.index("[MASK]") == 7),
+    (1, "`␣door` leads from layer 2 on", lambda: masked("The old man sat by the [MASK] and looked at the door.")[1:] == ["␣world", *["␣door"] * 9]),
     (1, "It has ten blocks", lambda: lens.load("demo-bert").n_blocks == 10),
     (2, "At layer 1, `id` offers `␣his`, but `mat` already says `␣pardon`, like the full model.", lambda: (top("I beg your")[1], top("I beg your", "mat")[1], own("I beg your")) == ("␣his", "␣pardon", "␣pardon")),
     (2, "`id` does not say so before layer 8", lambda: settled("I beg your", -1) == 8 and "␣pardon" not in top("I beg your")[:8]),
@@ -156,12 +164,14 @@ CLAIMS: list[tuple[int, str, Callable[[], bool]]] = [
     (5, "`0 2-11` is all but block 1, and does little harm.", lambda: under("0 2-11")[0] == "␣head" and under("0 2-11")[1] < 0.2),
     (5, "Then try `1-11`, without block 0. Nothing sensible comes out.", lambda: under("1-11")[1] > 3),
     (5, "It multiplies the length of their stream many times over", lambda: grown() > 20),
-    (5, "Leaving out one block changes the loss by a few hundredths of a nat; leaving out four changes it by about a third of a nat, more than four times one.", lambda: 0.01 < loss("0-4 6-11") < 0.06 and 0.28 < loss("0-3 8-11") < 0.4),
+    (5, "leaving out one of them changes the loss by a few hundredths of a nat; leaving out four changes it by three to four tenths, more than four times one.", lambda: 0.01 < loss("0-4 6-11") < 0.06 and 0.3 < loss("0-3 8-11") < 0.4),
     (5, "`␣head` stays the favourite after `␣her`, and over many sentences the loss grows much less than without these blocks.", lambda: under("0-3 7-4 8-11")[0] == "␣head" and loss("0-3 7-4 8-11") < loss("0-3 8-11") / 3),
+    (5, "small beside the stream itself (about a fifth of its length)", lambda: all(0.15 < each < 0.25 for each in stats().update_ratio.value[4:8])),
     (5, "Try `1-0 2-11`. It is not.", lambda: under("1-0 2-11")[1] > 3),
     (5, "It costs more than the wrong order, though.", lambda: loss("0-3 [4-7] 8-11") > loss("0-3 7-4 8-11")),
     (5, "with the sum of the updates the blocks still do not see each other, and the loss grows much less", lambda: loss("0-3 [4|5|6|7]+ 8-11") < loss("0-3 [4-7] 8-11") / 2 and under("0-3 [4|5|6|7]+ 8-11")[1] < under("0-3 [4-7] 8-11")[1]),
     (5, "Three rounds come closer to the full model than one.", lambda: loss("0-3 [4-7]x3 8-11") < loss("0-3 [4-7] 8-11")),
+    (5, "At one block only skip and looped parallel differ from the full model: looped parallel runs that block three times.", lambda: [recipe(name, 12, n=5).applications for name in PAINTERS] == [11, 12, 12, 12, 12, 14]),
     (5, "Not with four blocks: leaving them out is worse.", lambda: loss("0-3 6x4 8-11") < loss("0-3 8-11")),
     (6, "the layers in the middle are alike in all four. Layer 0 is unlike all others", lambda: min(map(least_alike, ("flattened", "token", "inner", "centred"))) > 0.55),
     (6, "the two rank the blocks differently", lambda: stats().rank_correlation < 0.8),
