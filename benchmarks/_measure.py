@@ -140,6 +140,41 @@ def gpt2(
     return lens.load(hf, tokenizer=tokenizer)
 
 
+# name: (blocks, width, feed-forward, heads, heads of keys and values, vocabulary) of Llamas
+LLAMAS = {
+    "Llama 3.2 1B": (16, 2048, 8192, 32, 8, 128_256),
+    "Llama 3.1 8B": (32, 4096, 14_336, 32, 8, 128_256),
+}
+SIZES = ("GPT-2 small", *LLAMAS)
+
+
+def of_size(name: str, device: str) -> Model:
+    """A model of that size with random weights, on the device; "tiny" only shows that a script runs."""
+    return gpt2(**size(name == "tiny"), device=device) if name not in LLAMAS else llama(*LLAMAS[name], device=device)
+
+
+def llama(blocks: int, width: int, inner: int, heads: int, groups: int, vocabulary: int, device: str) -> Model:
+    """A Llama with random weights, made where it will lie, that reads as `demo` does."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        hidden_size=width,
+        intermediate_size=inner,
+        num_hidden_layers=blocks,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        vocab_size=vocabulary,
+        max_position_embeddings=8192,
+        initializer_range=0.05,
+    )
+    torch.manual_seed(0)
+    with torch.device(device):
+        hf = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16)
+    tokenizer = lens.load("demo").tokenizer
+    tokenizer.model_max_length = config.max_position_embeddings
+    return lens.load(hf, tokenizer=tokenizer)
+
+
 def size(tiny: bool) -> dict[str, int]:
     return {"blocks": 2, "width": 64, "vocabulary": 5000} if tiny else {}
 

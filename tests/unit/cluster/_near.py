@@ -17,7 +17,6 @@ from starlette.responses import Response
 from lens.cluster._door import Door
 from lens.cluster._host import Host
 
-TEXT = "The old man sat by the fire"
 TOKEN = "a-token-that-is-known"
 
 

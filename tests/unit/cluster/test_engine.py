@@ -15,9 +15,8 @@ from lens.casts import Maps
 from lens.cluster._host import Host
 from lens.errors import LensError, MapsError, ModelError, PlanError, TextError
 from lens.models import Model
-from tests.unit.cluster._near import TEXT, near
-
-TEXTS = heldout_sentences()[:4]
+from tests.questions import QUESTIONS, TEXT, TEXTS
+from tests.unit.cluster._near import near
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -33,25 +32,6 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other or (one != one and other != other)
     else:
         assert one == other
-
-
-QUESTIONS: dict[str, Callable[[Model], Any]] = {
-    "read": lambda m: lens.read(m, TEXT, casts=("id", "mat"), target=9, k=5),
-    "compare_plan": lambda m: lens.compare_plan(m, TEXT, lens.Plan.parse("0-2 4-11")),
-    "generate": lambda m: lens.generate(m, TEXT, "0-4 6-11", max_new_tokens=6, temperature=0.8, seed=3),
-    "sweep": lambda m: lens.sweep(m, TEXTS, {"skip": "0-2 4-11", "two": ["0-3 5-11", "0-4 6-11"]}, by="position"),
-    "windows": lambda m: lens.windows(m, TEXTS[:1], recipe="skip"),
-    "loops": lambda m: lens.loops(m, TEXTS[:1], join="sum", most=2),
-    "orders": lambda m: lens.orders(m, TEXTS[:1], samples=3),
-    "painters": lambda m: lens.painters(m, TEXTS[:1], recipes=("skip", "random"), seeds=2),
-    "layers": lambda m: lens.layers(m, TEXTS),
-    "early_exit": lambda m: lens.early_exit(m, TEXTS, lambdas=(0.2, 0.5)),
-    "curves": lambda m: lens.curves(m, TEXTS, by="position"),
-    "r2": lambda m: lens.r2(m, TEXTS),
-    "submodules": lambda m: lens.submodules(m, TEXTS),
-    "alternation": lambda m: lens.alternation(m, TEXTS),
-    "composition": lambda m: lens.composition(m, TEXTS),
-}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

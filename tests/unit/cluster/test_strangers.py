@@ -14,7 +14,8 @@ from lens.cluster._host import Host
 from lens.errors import EngineError, LensError
 from lens.models import Model
 from lens.wire import MEDIA, calls, encode, frames
-from tests.unit.cluster._near import TEXT, TOKEN, at, near
+from tests.questions import TEXT
+from tests.unit.cluster._near import TOKEN, at, near
 
 
 def test_more_than_an_engine_takes_on_is_refused_in_words(here: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from lens.cluster._turns import Turns
 from lens.engine import Superseded
 from lens.models import Model
 from lens.wire import Engine
-from tests.unit.cluster._near import TEXT, near
+from tests.questions import TEXT
+from tests.unit.cluster._near import near
 
 
 def test_a_visitor_is_told_of_no_other(host: Host, address: str) -> None:
