@@ -64,7 +64,7 @@ def _residuals(
     progress: Report | None,
 ) -> Residuals:
     def jump(vectors: Tensor, source: int, end: int) -> Tensor:
-        return cast_named(cast).apply(vectors, **maps.tensors(cast, source, end))
+        return cast_named(cast).apply(vectors, **maps.tensors(cast, source, end, vectors.device))
 
     def predictions(chunk: Vectors) -> Iterator[tuple[str, Pair, Tensor]]:
         for source in range(target):

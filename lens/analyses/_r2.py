@@ -55,7 +55,7 @@ def r2(
 
     def predict(cast: str, pair: Pair, vectors: Tensor) -> Tensor:
         kind = cast_named(cast)
-        return kind.apply(vectors, **(maps.tensors(cast, *_ends(pair)) if maps and kind.fitted else {}))
+        return kind.apply(vectors, **(maps.tensors(cast, *_ends(pair), vectors.device) if maps and kind.fitted else {}))
 
     start = Progress("score", 0, len(texts), 0, 0.0)
     residuals = residuals_of(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lens._memory import memory_in_words
+from lens.analyses._at_once import at_once
 from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.execution import apply_cast, maps_for, onward
@@ -24,9 +25,7 @@ __all__ = ["labels_of", "read", "read_recording"]
 
 NOTHING = "not a number"  # in the place of a token
 MAX_K = 100  # more rows than a person reads
-# bytes of logits alive at once, so that a long text or a large vocabulary fits; on a CPU few enough to be had again
-# without new pages from the system
-CHUNK, ON_CPU = 64 * 2**20, 24 * 2**20
+ON_CPU = 24 * 2**20  # bytes of logits at once: few enough to be had again without new pages from the system
 
 
 @served()
@@ -81,7 +80,7 @@ def read_recording(
     k = _within("k", k, 1, min(MAX_K, recording.model.vocab_size))
     positions = _positions(position, len(tokens.ids))
     with torch.no_grad():
-        reference = recording.logits[0, list(positions)]
+        reference = recording.logits[0, _slice(positions)]
         rows = _rows(recording, casts, target, positions, maps)
         scores = _score_all(recording.model, rows, reference, k)
     return _reading(recording.model, tokens, tuple(casts), target, positions, scores)
@@ -113,13 +112,18 @@ def _positions(position: int | None, count: int) -> tuple[int, ...]:
     return (_within("position", position, -count, count - 1) % count,)
 
 
+def _slice(positions: Sequence[int]) -> slice:
+    """One position or all: a slice is a view, where a list is a copy, and on a GPU a wait as well."""
+    return slice(positions[0], positions[-1] + 1)
+
+
 def _rows(
     recording: Recording, casts: Sequence[str], target: int, positions: Sequence[int], maps: Maps | None
 ) -> Iterator[Tensor]:
     """For each cast and each source below the target, the stream (positions, width) at the last boundary."""
     n_blocks = recording.model.n_blocks
     onwards = Plan((Blocks(target, n_blocks - 1),)) if target < n_blocks else None
-    places = list(positions)
+    places = _slice(positions)
     for cast in casts:
         if onwards is None:  # nothing mixes positions any more: cast only those asked for
             for source in range(target):
@@ -130,9 +134,9 @@ def _rows(
 
 
 def _score_all(model: Model, rows: Iterator[Tensor], reference: Tensor, k: int) -> Scores:
-    """(1 + casts · sources, positions, …): the model's own, then of each row, unembedded CHUNK bytes at a time."""
+    """(1 + casts · sources, positions, …): the model's own, then of each row, unembedded many at a time."""
     positions, vocabulary = reference.shape
-    together = max(1, (ON_CPU if reference.device.type == "cpu" else CHUNK) // (positions * vocabulary * 4))
+    together = max(1, at_once(reference.device, ON_CPU) // (positions * vocabulary * 4))
     parts = [score(reference[None], reference, k)]
     while batch := list(islice(rows, together)):
         parts.append(score(model.unembed(torch.stack(batch)), reference, k))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lens.analyses._at_once import at_once
 from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, pace, stepwise
 from lens.casts import Maps, cast_named
 from lens.errors import LensError
@@ -19,7 +20,7 @@ from lens.numerics import Curves, compare, ratio, top_1
 
 __all__ = ["Finals", "Tally", "checked_casts", "checked_ks", "chunk", "chunks", "final_plan", "tally"]
 
-CHUNK = 64 * 2**20  # bytes of logits alive at once
+ON_CPU = 64 * 2**20  # bytes of logits at once
 
 # (method, layer, vectors (N, width) at the last boundary of the tokens that count) for each that is to be compared
 Finals = Callable[[Recording, Batch], Iterator[tuple[int, int, Tensor]]]
@@ -127,13 +128,13 @@ class _Own:
 
 
 def chunks(model: Model, vectors: Tensor) -> Iterator[Tensor]:
-    """The vectors (N, width) in parts whose logits take at most CHUNK bytes."""
+    """The vectors (N, width) in parts whose logits are alive at once."""
     yield from torch.split(vectors, chunk(model))
 
 
 def chunk(model: Model) -> int:
-    """How many vectors have logits of CHUNK bytes."""
-    return max(1, CHUNK // (4 * model.vocab_size))
+    """How many vectors those are."""
+    return max(1, at_once(model.device, ON_CPU) // (4 * model.vocab_size))
 
 
 def final_plan(cast: str, source: int, target: int, n_blocks: int) -> str:

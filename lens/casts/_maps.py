@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lens._cache import ByteCache
 from lens.casts._card import CARD, Card
 from lens.casts._cast import cast_named, casts
 from lens.casts._hub import local_folder, push
@@ -33,6 +34,8 @@ Source: TypeAlias = tuple[frozenset[str], Callable[[str], Tensor]]  # the names 
 TENSORS = "maps.safetensors"
 NAME = re.compile(r"(~?[a-z][a-z0-9_]*)\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.([a-z]+)")
 MAX_CARD = 16 * 2**20  # bytes; 1,176 pairs take 0.2 MB
+CPU = torch.device("cpu")
+SHARE = 8  # of a GPU's memory, one part in so many holds maps
 
 
 def store_folder(fingerprint: str) -> Path:
@@ -57,6 +60,7 @@ class Maps:
         # in memory, in a file that is opened for each tensor, or elsewhere
         self._sources = [source or (_opened(file, card.fingerprint) if file else _in_memory(dict(tensors or {})))]
         self.pairs, self.parts = _held(self._names(), card)
+        self._near: dict[torch.device, ByteCache] = {}  # what GPUs hold: the way there is long
 
     def __repr__(self) -> str:
         held = ", ".join(f"{cast} {len(pairs):,}" for cast, pairs in self.pairs.items()) or "no pairs"
@@ -161,20 +165,23 @@ class Maps:
         held = self.pairs.get(cast, frozenset())
         return all(source == target or (source, target) in held for source in sources)
 
-    def tensors(self, cast: str, source: int, target: int) -> dict[str, Tensor]:
-        """The float32 tensors of one pair, by name; MapsError if it was not fitted."""
+    def tensors(self, cast: str, source: int, target: int, device: torch.device = CPU) -> dict[str, Tensor]:
+        """The float32 tensors of one pair, by name, on `device`; MapsError if it was not fitted.
+
+        A GPU keeps those that were used last, in up to an eighth of its memory.
+        """
         if (source, target) not in self.pairs.get(cast, frozenset()):
             raise MapsError(
                 f"These maps of {self.card.model} hold no {cast} from layer {source} to layer {target}. "
                 f"{self._targets(cast)}"
             )
         names = cast_named(cast).tensors
-        found = {name: self._tensor(f"{cast}.{source}.{target}.{name}").float() for name in names}
+        found = {name: self._on(device, f"{cast}.{source}.{target}.{name}") for name in names}
         _require_shapes(found, self.card.width)
         return found
 
-    def part(self, part: str, block: int) -> list[Tensor]:
-        """The float32 matrices (width, width) of a block's part, one a span; MapsError if they were not fitted."""
+    def part(self, part: str, block: int, device: torch.device = CPU) -> list[Tensor]:
+        """The float32 matrices (width, width) of a block's part, one a span, on `device`; MapsError if not fitted."""
         if block not in self.parts.get(part, frozenset()):
             held = (
                 f"They hold {', '.join('~' + name for name in sorted(self.parts))}" if self.parts else "They hold none"
@@ -187,7 +194,7 @@ class Maps:
             (name for name in self._names() if name.startswith(f"~{part}.{block}.")),
             key=lambda name: int(name.split(".")[2]),
         )
-        found = [self._tensor(name).float() for name in spans]
+        found = [self._on(device, name) for name in spans]
         for matrix in found:
             _require_shapes({"matrix": matrix}, self.card.width)
         return found
@@ -198,6 +205,19 @@ class Maps:
 
     def _names(self) -> list[str]:
         return [name for names, _ in self._sources for name in names]
+
+    def _on(self, device: torch.device, name: str) -> Tensor:
+        """A tensor in float32 where it is needed; from a file it is read anew each time that a CPU needs it."""
+        if device.type == "cpu":
+            return self._tensor(name).float()
+
+        def bring() -> tuple[Tensor, int]:
+            tensor = self._tensor(name).to(device, torch.float32)
+            return tensor, tensor.nbytes
+
+        cache = self._near.setdefault(device, ByteCache(_total(device) // SHARE))
+        found: Tensor = cache.get(name, bring)
+        return found
 
     def _tensor(self, name: str) -> Tensor:
         try:
@@ -211,6 +231,11 @@ class Maps:
         if not (tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all()):
             raise MapsError(f"Map {name} holds values that are not finite numbers. Fit or download the maps again.")
         return tensor
+
+
+def _total(device: torch.device) -> int:
+    """Bytes of a GPU's memory; of other devices, what one of eight gigabytes has."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 8 * 2**30
 
 
 def _in_memory(tensors: dict[str, Tensor]) -> Source:

@@ -14,11 +14,12 @@ from threading import Lock
 from typing import Any, Final
 
 import lens.analyses  # noqa: F401 - what is served is known once these are imported
+from lens._cache import ByteCache
 from lens._limits import higher, limit
 from lens._memory import ran_out, said_of
 from lens.casts import HeldMaps, Maps, card_of
 from lens.cluster._turns import Passing, Turns
-from lens.engine import ByteCache, Superseded
+from lens.engine import Superseded
 from lens.errors import EngineError, LensError, MapsError, TextError
 from lens.execution import maps_for
 from lens.models import Model, Recording, Tokens

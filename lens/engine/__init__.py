@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lens.engine._cache import ByteCache
 from lens.engine._local import Engine, InlineEngine, LocalEngine, Superseded
 
-__all__ = ["ByteCache", "Engine", "InlineEngine", "LocalEngine", "Superseded"]
+__all__ = ["Engine", "InlineEngine", "LocalEngine", "Superseded"]

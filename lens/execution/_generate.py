@@ -16,7 +16,7 @@ from lens.casts import Maps
 from lens.errors import LensError, TextError
 from lens.execution._planned import as_model
 from lens.models import Model, Tokens, cache_name
-from lens.numerics import Ended, Generation, top_k
+from lens.numerics import NO_TOKEN, Ended, Generation, top_1
 from lens.plans import Plan
 from lens.wire import served
 
@@ -80,17 +80,19 @@ def generation(
     chance = torch.Generator().manual_seed(seed)
 
     def choose(logits: Tensor) -> tuple[int, float]:
-        likely = torch.softmax(logits.double().cpu(), -1)
-        if not likely.isfinite().all():
+        wide = (logits.cpu() if logits.device.type == "mps" else logits).double()  # Apple's GPUs have no float64
+        likely, top = torch.softmax(wide, -1), top_1(wide)
+        # both at once: every look at what a GPU holds waits for it
+        token, probability = torch.stack([top.double(), likely.gather(-1, top.clamp_min(0)[None])[0]]).tolist()
+        if token == NO_TOKEN:
             raise LensError(
                 f"{model.name} predicts nothing here under {planned.plan}: its numbers are no longer finite. "
                 "Try dtype='bfloat16' or 'float32', which hold larger ones than float16, or another plan."
             )
         if temperature == 0:
-            token = int(top_k(logits, 1))
-        else:
-            token = int(torch.multinomial(torch.softmax(logits.double().cpu() / temperature, -1), 1, generator=chance))
-        return token, float(likely[token])
+            return int(token), probability
+        drawn = int(torch.multinomial(torch.softmax(wide / temperature, -1).cpu(), 1, generator=chance))
+        return drawn, float(likely[drawn])
 
     begun = Generation(model.name, planned.plan, tokens.text, "", (), (), (), None)
     steps = _written if model.kind == "causal" else _filled

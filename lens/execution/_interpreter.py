@@ -52,7 +52,7 @@ def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps |
         raise MapsError(
             f"No maps are fitted for this model, so {cast} can't be used. Fit them with lens.fit, or use id."
         )
-    return kind.apply(stream.float(), **maps.tensors(cast, source, target)).to(stream.dtype)
+    return kind.apply(stream.float(), **maps.tensors(cast, source, target, stream.device)).to(stream.dtype)
 
 
 def step(recording: Replay, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
@@ -79,18 +79,19 @@ def _blocks(recording: Replay, stage: Blocks, stream: Tensor, maps: Maps | None)
             if stage.part is None:
                 stream = recording.run_block(block, stream)
             else:
-                stream = recording.run_block_with(block, stream, stage.part, _part_maps(stage.part, block, maps))
+                linear = _part_maps(stage.part, block, maps, stream.device)
+                stream = recording.run_block_with(block, stream, stage.part, linear)
     return stream
 
 
-def _part_maps(part: str, block: int, maps: Maps | None) -> list[Callable[[Tensor], Tensor]]:
+def _part_maps(part: str, block: int, maps: Maps | None, device: torch.device) -> list[Callable[[Tensor], Tensor]]:
     """For each span of the part its linear map, without intercept ("Jump to Conclusions", section 6)."""
     if maps is None:
         raise MapsError(
             f"No maps are fitted for this model, so ~{part} can't be used. Fit them: "
             f"lens.fit(model, texts, parts=[{part!r}])."
         )
-    return [partial(_linear, matrix=matrix) for matrix in maps.part(part, block)]
+    return [partial(_linear, matrix=matrix) for matrix in maps.part(part, block, device)]
 
 
 def _linear(vectors: Tensor, matrix: Tensor) -> Tensor:

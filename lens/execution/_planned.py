@@ -31,38 +31,28 @@ def as_model(model: Model, plan: str | Plan, *, maps: Maps | None = None) -> Any
     planned = copy.copy(hf)  # shallow: the same modules, the same tensors
     own = type(hf)
 
+    name = cache_name(own) if model.kind == "causal" else None
+    signature = inspect.signature(own.forward)
+
     @functools.wraps(own.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _forward(self, own, model, plan, maps, args, kwargs)
+        given = signature.bind_partial(self, *args, **_renamed(kwargs, name))
+        cache = None
+        if name is not None:
+            cache = given.arguments[name] = _cache(self, model, plan, given.arguments, name)
+
+        def onward(calls: tuple[Any, ...], stream: Tensor) -> Tensor:
+            end = execute(Replay(model, calls), plan, maps=maps, stream=stream)[-1]
+            if cache is not None:
+                cache.seen += stream.shape[1]
+            return end
+
+        with model.diverted(onward):
+            return own.forward(*given.args, **given.kwargs)
 
     planned.__class__ = type(f"Planned{own.__name__}", (own,), {"forward": forward, "__module__": own.__module__})
     planned.plan = str(plan)
     return planned
-
-
-def _forward(
-    planned: Any,
-    own: Any,
-    model: Model,
-    plan: Plan,
-    maps: Maps | None,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    name = cache_name(own) if model.kind == "causal" else None
-    given = inspect.signature(own.forward).bind_partial(planned, *args, **_renamed(kwargs, name))
-    cache = None
-    if name is not None:
-        cache = given.arguments[name] = _cache(planned, model, plan, given.arguments, name)
-
-    def onward(calls: tuple[Any, ...], stream: Tensor) -> Tensor:
-        end = execute(Replay(model, calls), plan, maps=maps, stream=stream)[-1]
-        if cache is not None:
-            cache.seen += stream.shape[1]
-        return end
-
-    with model.diverted(onward):
-        return own.forward(*given.args, **given.kwargs)
 
 
 def _renamed(kwargs: dict[str, Any], name: str | None) -> dict[str, Any]:

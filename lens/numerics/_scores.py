@@ -36,14 +36,20 @@ def top_k(logits: Tensor, k: int) -> Tensor:
     """Ids (…, k) of the k largest of `logits` (…, vocabulary), equal values by ascending id; NO_TOKEN if not finite."""
     rows = logits.reshape(-1, logits.shape[-1])
     values, ids = _largest(rows, min(k + 1, rows.shape[-1]))
-    crowded = values[:, k - 1] == values[:, -1] if values.shape[-1] > k else torch.zeros(len(rows), dtype=torch.bool)
-    ids = ids[:, :k]
-    if crowded.any():  # more candidates than places: topk chose freely among equals
-        ids[crowded] = torch.sort(rows[crowded], dim=-1, descending=True, stable=True).indices[:, :k]
-    ids = ids.sort(-1).values
-    order = torch.sort(rows.gather(-1, ids), dim=-1, descending=True, stable=True).indices
-    ids = ids.gather(-1, order).masked_fill(~values[:, :1].isfinite(), NO_TOKEN)
-    return ids.reshape(*logits.shape[:-1], k)
+    ids, finite, equal = ids[:, :k], values[:, :1].isfinite(), values[:, 1:] == values[:, :-1]
+    if equal.any():  # topk gives equals in any order, and any of those for which there is no room
+        crowded = equal[:, k - 1 :].any(-1) & finite[:, 0]
+        ids[crowded] = _lowest(rows[crowded], values[crowded, k - 1 : k], k)
+        ids = ids.sort(-1).values
+        ids = ids.gather(-1, torch.sort(rows.gather(-1, ids), dim=-1, descending=True, stable=True).indices)
+    return ids.masked_fill(~finite, NO_TOKEN).reshape(*logits.shape[:-1], k)
+
+
+def _lowest(rows: Tensor, least: Tensor, k: int) -> Tensor:
+    """Ids (N, k), ascending, of the k largest of each row: of those equal to the last, `least` (N, 1), the lowest."""
+    above, equal = rows > least, rows == least
+    wanted = k - above.sum(-1, keepdim=True)
+    return (above | (equal & (equal.cumsum(-1) <= wanted))).nonzero()[:, 1].reshape(-1, k)
 
 
 def _largest(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -53,10 +59,15 @@ def _largest(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     count = rows.shape[-1] // STRETCH
     if rows.device.type != "cpu" or count < 4 * k:
         return torch.topk(rows, k)
+    return _by_stretches(rows, k, count)
+
+
+def _by_stretches(rows: Tensor, k: int, count: int) -> tuple[Tensor, Tensor]:
     even = rows[:, : count * STRETCH].reshape(len(rows), count, STRETCH)
     starts = STRETCH * torch.topk(even.amax(-1), k, sorted=False).indices
-    rest = torch.arange(count * STRETCH, rows.shape[-1]).expand(len(rows), -1)
-    places = torch.cat([(starts[..., None] + torch.arange(STRETCH)).flatten(1), rest], -1)
+    within = torch.arange(STRETCH, device=rows.device)
+    rest = torch.arange(count * STRETCH, rows.shape[-1], device=rows.device).expand(len(rows), -1)
+    places = torch.cat([(starts[..., None] + within).flatten(1), rest], -1)
     values, order = torch.topk(rows.gather(-1, places), k)
     return values, places.gather(-1, order)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from lens._cache import ByteCache
 from lens._limits import allowed_models, limit
 from lens.analyses import compare_recording, read_recording
 from lens.casts import Maps, casts
-from lens.engine import ByteCache
 from lens.errors import MapsError, ModelError
 from lens.execution import maps_for
 from lens.models import Model, Recording, Tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lens.errors import PlanError
 from lens.plans import _grammar, _json
@@ -63,7 +64,7 @@ class Plan:
 
         Raises PlanError, which points into the canonical text.
         """
-        Plan.parse(str(self), n_blocks)
+        _parsed(self, n_blocks)
         return self
 
     def travels(self) -> str:
@@ -109,3 +110,9 @@ class Plan:
     def depth(self) -> int:
         """How many blocks run one after the other: a parallel stage counts its deepest branch, times its repeats."""
         return sum(stage.depth for stage in self.stages)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(plan: Plan, n_blocks: int) -> Plan:
+    """Read back from its own text, against a model; once for each, as every token that is written runs a plan anew."""
+    return Plan.parse(str(plan), n_blocks)

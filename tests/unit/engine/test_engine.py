@@ -6,7 +6,8 @@ import asyncio
 import threading
 from typing import Any
 
-from lens.engine import ByteCache, InlineEngine, LocalEngine, Superseded
+from lens._cache import ByteCache
+from lens.engine import InlineEngine, LocalEngine, Superseded
 
 
 def test_inline_work_is_answered_at_once() -> None:
