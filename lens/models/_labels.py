@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from lens.models._panics import tokenizer_in_words
+
 __all__ = ["labeller", "visible"]
 
 Spelling = Callable[[str], str]
@@ -19,16 +21,21 @@ BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 RUNS = re.compile(r"[\udc80-\udcff]+|[^\udc80-\udcff]+")  # what Python's surrogateescape makes of stray bytes, or text
 
 
-def labeller(tokenizer: Any) -> Callable[[int], str]:
-    """A function from token id to what is shown for it: never empty, and different for different tokens."""
-    added = {int(number): str(token) for number, token in tokenizer.added_tokens_decoder.items()}
-    spelled = _spelling(tokenizer)
+def labeller(tokenizer: Any, name: str) -> Callable[[int], str]:
+    """A function from token id to what is shown for it: never empty, and different for different tokens.
+
+    Here and later, ModelError where the tokenizer of the model `name` is damaged.
+    """
+    with tokenizer_in_words(name):
+        added = {int(number): str(token) for number, token in tokenizer.added_tokens_decoder.items()}
+        spelled = _spelling(tokenizer)
 
     @cache
     def label(token_id: int) -> str:
         if token_id in added:
             return visible(added[token_id]) or _numbered(token_id)
-        token = tokenizer.convert_ids_to_tokens(token_id)
+        with tokenizer_in_words(name):
+            token = tokenizer.convert_ids_to_tokens(token_id)
         # a model often has more rows than its tokenizer has tokens
         return (spelled(token) if token else "") or _numbered(token_id)
 

@@ -127,7 +127,7 @@ class Model:
         self._fingerprint = Once(lambda: fingerprint(self.hf))
         self._extras = Once(lambda: run(self.hf, self.anatomy, self._sample(self.hf)).extras)
         self._spans: dict[str, Once[tuple[tuple[Span, ...], ...]]] = {}
-        self._label = Once(lambda: labeller(self.tokenizer))
+        self._label = Once(lambda: labeller(self.tokenizer, self.name))
         self.remote: Remote | None = None  # where it is, if another process holds it
 
     def __repr__(self) -> str:
@@ -231,8 +231,7 @@ class Model:
 
     def label(self, token_id: int) -> str:
         """How a token is shown: spaces, line breaks, bytes and controls as something to be seen."""
-        with tokenizer_in_words(self.name):
-            return self._label()(int(token_id))
+        return self._label()(int(token_id))
 
     def encode(self, text: str, *, limit: int | None = None) -> Tokens:
         """The tokens of a text, cut to the context and to `limit`; raises TextError for a text without any."""

@@ -11,7 +11,8 @@ from torch import Tensor
 __all__ = ["NO_TOKEN", "Comparison", "Reference", "Scores", "compare", "joined", "judge", "score", "top_1", "top_k"]
 
 NO_TOKEN = -1  # in the place of an id where logits are not numbers: their softmax is none, and nothing is predicted
-STRETCH = 64  # logits of which the largest is found first
+STRETCH, ON_GPU = 64, 256  # logits of which the largest is found first
+MANY = 2**24  # logits: with fewer, a GPU takes longer to begin several searches than one
 BLOCK = 2**20  # logits scored together, so that they stay in the processor's cache between passes
 
 
@@ -49,24 +50,22 @@ def _lowest(rows: Tensor, least: Tensor, k: int) -> Tensor:
     """Ids (N, k), ascending, of the k largest of each row: of those equal to the last, `least` (N, 1), the lowest."""
     above, equal = rows > least, rows == least
     wanted = k - above.sum(-1, keepdim=True)
-    return (above | (equal & (equal.cumsum(-1) <= wanted))).nonzero()[:, 1].reshape(-1, k)
+    return (above | (equal & (equal.cumsum(-1, dtype=torch.int32) <= wanted))).nonzero()[:, 1].reshape(-1, k)
 
 
 def _largest(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """`torch.topk` of rows (N, V). On a CPU only those k stretches of a row are searched whose own maxima are largest:
-    what is in no such stretch has k values beside it that are no smaller.
+    """`torch.topk` of rows (N, V). Only those k stretches of a row are searched whose own maxima are largest: what is
+    in no such stretch has k values beside it that are no smaller.
     """
-    count = rows.shape[-1] // STRETCH
-    if rows.device.type != "cpu" or count < 4 * k:
+    on_cpu = rows.device.type == "cpu"
+    stretch = STRETCH if on_cpu else ON_GPU
+    count = rows.shape[-1] // stretch
+    if count < 4 * k or (not on_cpu and rows.numel() < MANY):
         return torch.topk(rows, k)
-    return _by_stretches(rows, k, count)
-
-
-def _by_stretches(rows: Tensor, k: int, count: int) -> tuple[Tensor, Tensor]:
-    even = rows[:, : count * STRETCH].reshape(len(rows), count, STRETCH)
-    starts = STRETCH * torch.topk(even.amax(-1), k, sorted=False).indices
-    within = torch.arange(STRETCH, device=rows.device)
-    rest = torch.arange(count * STRETCH, rows.shape[-1], device=rows.device).expand(len(rows), -1)
+    even = rows[:, : count * stretch].reshape(len(rows), count, stretch)
+    starts = stretch * torch.topk(even.amax(-1), k, sorted=False).indices
+    within = torch.arange(stretch, device=rows.device)
+    rest = torch.arange(count * stretch, rows.shape[-1], device=rows.device).expand(len(rows), -1)
     places = torch.cat([(starts[..., None] + within).flatten(1), rest], -1)
     values, order = torch.topk(rows.gather(-1, places), k)
     return values, places.gather(-1, order)

@@ -209,7 +209,11 @@ def test_a_model_spread_over_gpu_and_memory_is_read_alike(tmp_path: Any) -> None
     hf = AutoModelForCausalLM.from_pretrained(tmp_path, device_map="auto", max_memory=room, dtype=torch.float32)
     assert {"cpu", 0} <= set(hf.hf_device_map.values()), hf.hf_device_map
     spread = lens.load(hf, tokenizer=whole.tokenizer)
-    for ask in (QUESTIONS["layers"], QUESTIONS["sweep"], lambda m: lens.read(m, TEXT, casts=("id",)).kl):
+    for ask in (
+        lambda m: QUESTIONS["layers"](m).norm,
+        lambda m: QUESTIONS["sweep"](m).loss,
+        lambda m: lens.read(m, TEXT, casts=("id",)).kl,
+    ):
         assert_close(ask(spread), ask(whole), "spread")
 
 

@@ -26,7 +26,7 @@ def test_every_token_of_real_tokenizers_has_a_label_of_its_own(name: str, shared
 
 
 def check(tokenizer: Any) -> None:
-    label = labeller(tokenizer)
+    label = labeller(tokenizer, "a model")
     labels = [label(token) for token in range(len(tokenizer) + 3)]
     assert all(labels)
     assert len(set(labels)) == len(labels)
@@ -35,7 +35,7 @@ def check(tokenizer: Any) -> None:
 
 
 def shown(tokenizer: Any, text: str) -> list[str]:
-    label = labeller(tokenizer)
+    label = labeller(tokenizer, "a model")
     return [label(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 
@@ -43,7 +43,7 @@ def test_bytes(byte_level: Any) -> None:
     assert "".join(shown(byte_level, " the sea\n\n\tfor\r")) == "␣the␣sea↵↵⇥for␍"
     assert "".join(shown(byte_level, "\u200b")) in ("⟨U+200B⟩", "⟨E2 80⟩⟨8B⟩", "⟨E2⟩⟨80⟩⟨8B⟩")
     assert shown(byte_level, "<|endoftext|>") == ["<|endoftext|>"]
-    assert labeller(byte_level)(10**6) == "⟨token 1000000⟩"
+    assert labeller(byte_level, "a model")(10**6) == "⟨token 1000000⟩"
 
 
 def test_whole_characters_are_text_and_parts_are_bytes() -> None:

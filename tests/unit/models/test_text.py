@@ -25,7 +25,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
 
 
 def encode(tokenizer: Any, text: str, limit: int | None = None) -> Tokens:
-    return tokenize(tokenizer, text, labeller(tokenizer), tokenizer.mask_token, limit)
+    return tokenize(tokenizer, text, labeller(tokenizer, "a model"), tokenizer.mask_token, limit)
 
 
 def test_ids_are_the_tokenizers_own(tokenizer: Any) -> None:
