@@ -2,7 +2,8 @@
 
 For models from GPT-2's small size to that of Llama 3.1 8B, with random weights in bfloat16: the time by the clock on
 the wall, the time in which the GPU computes at all, what its kernels are, how often anything is copied to or from it,
-and the most memory it holds. Then a plan whose middle blocks run in parallel, in turn and as one batched call.
+and the most memory it holds. Then a plan whose middle blocks run in parallel, in turn and as one batched call, and a
+fit.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks._measure import (
     text_of,
     written,
 )
+from lens.analyses._texts import batches
 from lens.casts import Maps
 from lens.models import Model
 
@@ -46,13 +48,14 @@ def main() -> None:
         tokens={"type": int, "default": 64},
     )
     say(f"n = {asked.rounds}, bfloat16, {asked.tokens} tokens. {card(asked.device)}; {machine()}.\n")
-    rows, stages = [], []
+    rows, stages, fits = [], [], []
     for size in ["tiny"] if asked.tiny else asked.sizes:
         model = of_size(size, asked.device)
         maps, text = made_maps(model, [(source, model.n_blocks) for source in range(model.n_blocks)]), ""
         text = text_of(model, asked.tokens)
         rows += readings(size, model, maps, text, asked)
         stages += parallel(size, model, asked)
+        fits += fitting(size, model, asked)
         del model, maps
         if asked.device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -60,6 +63,7 @@ def main() -> None:
                "kernels", "copies to the GPU", "copies from it", "most memory, × weights"], rows))  # fmt: skip
     say(table(["model", "tokens", "the full model, ms", "plan", "blocks in a row", "in turn, × full", "batched, × full",
                "largest difference"], stages))  # fmt: skip
+    say(table(["model", "sentences", "maps", "forwards without a head, s", "lens.fit, s", "× those forwards"], fits))
 
 
 def readings(size: str, model: Model, maps: Maps, text: str, asked: argparse.Namespace) -> list[list[object]]:
@@ -141,6 +145,24 @@ def parallel(size: str, model: Model, asked: argparse.Namespace) -> list[list[ob
              batched, difference]
         )  # fmt: skip
     return found
+
+
+def fitting(size: str, model: Model, asked: argparse.Namespace) -> list[list[object]]:
+    """`lens.fit` of all maps to the last layer, scored on a tenth, beside the forwards that it runs."""
+    texts = lens.analyses.sample_sentences()[: 40 if asked.tiny else 2000]
+
+    def forwards() -> None:
+        for batch in batches(model, texts, "one", 0):
+            model.record(batch.tokens, head=False)
+        model.wait()
+
+    def fit() -> None:
+        lens.fit(model, texts, pairs="final")
+        model.wait()
+
+    spent = interleaved({"forwards": forwards, "fit": fit}, min(3, asked.rounds))
+    seconds = [f"{spent[name].median:.2f}" for name in ("forwards", "fit")]
+    return [[size, f"{len(texts):,}", model.n_blocks, *seconds, written(spent["fit"].ratio(spent["forwards"]))]]
 
 
 def card(device: str) -> str:

@@ -12,9 +12,8 @@ from lens.models import free_memory
 from lens.numerics import GROUPS, Pair
 from lens.wire import values
 
-__all__ = ["Budget", "budget"]
+__all__ = ["Budget", "budget", "moments_bytes", "place_for"]
 
-CPU = torch.device("cpu")  # where moments are summed
 SHARE = 0.5  # of the free memory, where nobody says how much a fit may use
 DOUBLE, SINGLE = 8, 4  # bytes
 
@@ -30,12 +29,14 @@ class Budget:
 values(Budget)
 
 
-def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None, sums: int = 1) -> Budget:
-    """As few passes as fit into `memory` bytes, by default half of what is free; moments are there `sums` times.
+def budget(
+    pairs: Sequence[Pair], width: int, kinds: int, memory: int | None, place: torch.device, sums: int = 1
+) -> Budget:
+    """As few passes as fit into `memory` bytes, by default half of what is free in `place`, with moments `sums` times.
 
     Raises LensError, saying what would help, where not even one pair at a time fits beside the maps themselves.
     """
-    allowed = int(free_memory(CPU) * SHARE) if memory is None else memory
+    allowed = int(free_memory(place) * SHARE) if memory is None else memory
     maps = len(pairs) * kinds * width**2 * SINGLE
     fixed = maps + _work(width)
     passes: list[list[Pair]] = [[]]
@@ -52,11 +53,20 @@ def budget(pairs: Sequence[Pair], width: int, kinds: int, memory: int | None, su
     return Budget(tuple(map(tuple, passes)), needed)
 
 
+def place_for(device: torch.device, memory: int) -> torch.device:
+    """`device`, where `memory` bytes have room there, else the CPU."""
+    return device if device.type == "cpu" or memory <= SHARE * free_memory(device) else torch.device("cpu")
+
+
 def _pass(pairs: Sequence[Pair], width: int, kinds: int, sums: int) -> int:
     """Moments of each pair and source, and the sums for held-out scores of each cast, `id` among them."""
-    sources = len({source for source, _ in pairs})
     scores = len(pairs) * (kinds + 3) * 2 * GROUPS * width * DOUBLE
-    return sums * ((len(pairs) + sources) * width**2 * DOUBLE + scores)
+    return sums * (moments_bytes(pairs, width) + scores)
+
+
+def moments_bytes(pairs: Sequence[Pair], width: int) -> int:
+    """Of the sums over a text that a fit of `pairs` is made from."""
+    return (len(pairs) + len({source for source, _ in pairs})) * width**2 * DOUBLE
 
 
 def _work(width: int) -> int:

@@ -7,17 +7,18 @@ import json
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens._version import __version__
-from lens.analyses._budget import Budget, budget
+from lens.analyses._budget import Budget, budget, place_for
 from lens.analyses._checkpoint import Checkpoint
 from lens.analyses._r2 import Scores, card_scores
 from lens.analyses._shards import Workers, gathered_by
@@ -33,6 +34,7 @@ from lens.wire import served
 
 __all__ = ["Pairs", "fit", "fit_budget", "split"]
 
+CPU = torch.device("cpu")
 Pairs = Literal["all", "final"] | Sequence[tuple[int, int]]
 
 
@@ -127,7 +129,15 @@ def fit_budget(
 ) -> Budget:
     """The passes and the memory that such a fit takes; LensError where it cannot be had."""
     wanted = (*_pairs(pairs, model.n_blocks), *part_pairs(model, _parts(parts)).values())
-    return budget(wanted, model.width, kinds, memory)
+    return _budget(model, wanted, kinds, memory)
+
+
+def _budget(model: Model, wanted: Sequence[Pair], kinds: int, memory: int | None, sums: int = 1) -> Budget:
+    """Beside the model on its GPU, or, where not one pair at a time has room there, in the machine's memory."""
+    if model.float64_device != CPU:
+        with suppress(LensError):
+            return budget(wanted, model.width, kinds, memory, model.float64_device, sums)
+    return budget(wanted, model.width, kinds, memory, CPU, sums)
 
 
 def digest(texts: Iterable[str]) -> str:
@@ -227,8 +237,10 @@ def _passes(request: _Request, memory: int | None, kept: Checkpoint) -> Budget:
     if (before := kept.load("passes")) is not None:
         facts = before[1]
         return Budget(tuple(tuple(map(tuple, chosen)) for chosen in facts["passes"]), facts["memory"])
-    sums = 1 if request.workers is None else 3  # those of all, of the shard just added, and of the next as it comes
-    plan = budget(request.wanted, request.model.width, len(request.kinds), memory, sums)
+    if request.workers is None:
+        plan = _budget(request.model, request.wanted, len(request.kinds), memory)
+    else:  # three times: those of all, of the shard just added, and of the next as it comes
+        plan = budget(request.wanted, request.model.width, len(request.kinds), memory, CPU, 3)
     kept.keep("passes", {}, {"passes": plan.passes, "memory": plan.memory})
     return plan
 
@@ -251,11 +263,14 @@ def _pass(request: _Request, plan: Budget, number: int, kept: Checkpoint, report
     start = Progress("fit", 0, len(request.texts), 0, 0.0, number + 1, len(plan.passes), plan.memory)
     moments = _moments(request, plan.passes[number], start, kept, report)
     tensors, rank, condition = _solved(request, moments)
+    counted = moments.count
+    del moments  # their room is large
     start = replace(start, stage="score", total=len(request.heldout))
     scores, tokens = _scored(request, plan.passes[number], tensors, start, report)
-    done = _Done(tensors, scores, rank, condition, moments.count, tokens)
+    fitted = {name: tensor.cpu() for name, tensor in tensors.items()}
+    done = _Done(fitted, scores, rank, condition, counted, tokens)
     facts = {name: value for name, value in vars(done).items() if name != "tensors"}
-    kept.keep(f"pass-{number}", tensors, facts)
+    kept.keep(f"pass-{number}", fitted, facts)
     kept.forget("moments")
     return done
 
@@ -263,7 +278,8 @@ def _pass(request: _Request, plan: Budget, number: int, kept: Checkpoint, report
 def _moments(
     request: _Request, pairs: Sequence[Pair], start: Progress, kept: Checkpoint, report: Report | None
 ) -> Moments:
-    moments, skip = Moments(pairs, request.model.width), 0
+    place = CPU if request.workers else place_for(request.model.float64_device, start.memory)
+    moments, skip = Moments(pairs, request.model.width, place), 0
     if (before := kept.load("moments")) is not None:
         tensors, facts = before
         moments.restore(tensors)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from lens.analyses._budget import moments_bytes, place_for
 from lens.analyses._r2 import residuals_of
 from lens.analyses._shards import Shard
 from lens.analyses._texts import Positions, Progress, Report
@@ -30,10 +31,11 @@ class Summing:
 
     def __call__(self, model: Model, shard: Shard) -> Moments:
         """Those of one shard."""
-        moments = Moments(self.pairs, model.width)
+        place = place_for(model.float64_device, moments_bytes(self.pairs, model.width))
+        moments = Moments(self.pairs, model.width, place)
         for chunk in self.chunks(model, shard.texts, moments, first=shard.first):
             moments.update(chunk.at)
-        return moments
+        return moments.cpu()
 
     def chunks(
         self,
@@ -109,9 +111,10 @@ class Scoring:
         """The targets (N, width) that a pair's map makes of its source's vectors."""
         source, target = pair
         if isinstance(source, str):
-            return vectors @ self.tensors[f"{source.removesuffix('.in')}.matrix"].double().T
-        cast = cast_named(label)
-        return cast.apply(vectors, **{name: self.tensors[f"{label}.{source}.{target}.{name}"] for name in cast.tensors})
+            cast, of = cast_named("mat"), source.removesuffix(".in")
+        else:
+            cast, of = cast_named(label), f"{label}.{source}.{target}"
+        return cast.apply(vectors, **{name: self.tensors[f"{of}.{name}"] for name in cast.tensors})
 
 
 def _parts_in(pairs: Sequence[Pair]) -> list[str]:

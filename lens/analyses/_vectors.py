@@ -22,7 +22,7 @@ ROWS = 1024  # vectors that are multiplied together: fewer would spend the time 
 class Vectors:
     """Joint vectors of N tokens; a chunk ends where a batch ends, and no sentence is in two chunks."""
 
-    at: dict[Site, Tensor]  # (N, width) float64
+    at: dict[Site, Tensor]  # (N, width) float64, where such sums are made
     sentences: Tensor  # (N,) index of the text
     positions: Tensor  # (N,) in the sentence
     batches: int  # read so far, this chunk's among them
@@ -94,7 +94,7 @@ def _found(
     for place, (entered, left) in recording.parts.items():
         for site, stream in zip(ends[place], (entered, left), strict=True):
             streams[site] = stream.reshape(shape)
-    found = {site: batch.take(streams[site]).cpu() for site in sites}
+    found = {site: batch.take(streams[site]).to(model.float64_device) for site in sites}
     for site, vectors in found.items():
         if not vectors.isfinite().all():
             _refuse(site, batch, vectors, texts, first)
@@ -102,7 +102,7 @@ def _found(
 
 
 def _refuse(site: Site, batch: Batch, vectors: Tensor, texts: Sequence[str], first: int) -> None:
-    number = int(batch.sentences[~vectors.isfinite().all(1)][0])
+    number = int(batch.sentences[~vectors.isfinite().all(1).cpu()][0])
     where = f"Layer {site}" if isinstance(site, int) else f"The part {site.rpartition('.')[0]}"
     raise LensError(
         f"{where} holds values that are not finite numbers on text {number + 1:,} ({texts[number - first][:60]!r}). "

@@ -210,6 +210,11 @@ class Model:
         return device
 
     @property
+    def float64_device(self) -> torch.device:
+        """Where float64 sums over its vectors are made: its own GPU, or the CPU, as Apple's GPUs have no float64."""
+        return self.device if self.device.type == "cuda" else torch.device("cpu")
+
+    @property
     def dtype(self) -> torch.dtype:
         """The precision of the loaded model."""
         dtype: torch.dtype = self.hf.dtype

@@ -37,9 +37,13 @@ def _bytes_each(parameter: Any, dtype: torch.dtype | str) -> float:
 
 
 def free_memory(place: torch.device) -> int:
-    """Bytes free on a device; on the CPU also within what a container, batch system or `ulimit -v` allows."""
+    """Bytes free on a device; on the CPU also within what a container, batch system or `ulimit -v` allows.
+
+    On a GPU with what PyTorch keeps there for this process and does not use.
+    """
     if place.type == "cuda":
-        return int(torch.cuda.mem_get_info(place)[0])
+        kept = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
+        return int(torch.cuda.mem_get_info(place)[0]) + kept
     return min(int(psutil.virtual_memory().available), cgroup_free(Path("/")), _within_ulimit())
 
 

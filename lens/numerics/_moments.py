@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,31 +12,34 @@ __all__ = ["Moments", "Pair", "Site"]
 
 Site: TypeAlias = int | str  # a boundary, or what enters or leaves a part of a block
 Pair: TypeAlias = tuple[Site, Site]
+CPU = torch.device("cpu")
 
 
 class Moments:
     """Count, means and centred second moments of joint vectors, in float64.
 
     `pairs` are the (source, target) sites whose cross moments are wanted; each source's moments with itself come along.
-    Memory is (pairs + sources) · width² · 8 bytes, however many vectors are seen.
+    Memory is (pairs + sources) · width² · 8 bytes on `device`, however many vectors are seen.
 
     Moments are centred because raw sums lose r² where a coordinate has a large mean, as residual streams do
     (update: Chan, Golub & LeVeque 1983, eq. 1.5).
     """
 
-    def __init__(self, pairs: Iterable[Pair], width: int) -> None:
+    def __init__(self, pairs: Iterable[Pair], width: int, device: torch.device = CPU) -> None:
         wanted = list(dict.fromkeys(pairs))
         sources = dict.fromkeys(source for source, _ in wanted)
         self.sites = tuple(dict.fromkeys(site for pair in wanted for site in pair))
         self.pairs = tuple(dict.fromkeys([*((source, source) for source in sources), *wanted]))
         self.width = width
         self.count = 0
-        self.mean = {site: torch.zeros(width, dtype=torch.float64) for site in self.sites}
-        self.scatter = {pair: torch.zeros(width, width, dtype=torch.float64) for pair in self.pairs}
+        self.device = device
+        exact: dict[str, Any] = {"dtype": torch.float64, "device": device}
+        self.mean = {site: torch.zeros(width, **exact) for site in self.sites}
+        self.scatter = {pair: torch.zeros(width, width, **exact) for pair in self.pairs}
 
     def update(self, vectors: Mapping[Site, Tensor]) -> None:
         """Add vectors: for each site a tensor (n, width), row r of each belonging to the same token."""
-        rows = {site: vectors[site].detach().to("cpu", torch.float64) for site in self.sites}
+        rows = {site: vectors[site].detach().to(self.device, torch.float64) for site in self.sites}
         count = len(next(iter(rows.values()))) if rows else 0
         if not count:
             return
@@ -58,6 +61,14 @@ class Moments:
             self.mean[site] += shift[site] * (count / total)
         self.count = total
 
+    def cpu(self) -> Moments:
+        """The same on the CPU, to be sent elsewhere."""
+        if self.device != CPU:
+            other = Moments(self.pairs, self.width)
+            other.restore(self.state())
+            return other
+        return self
+
     def covariance(self, source: Site, target: Site) -> Tensor:
         """Centred E[(x_s − x̄_s)(x_t − x̄_t)ᵀ], (width, width)."""
         return self.scatter[source, target] / self.count
@@ -67,13 +78,13 @@ class Moments:
         return self.covariance(source, target).addr_(self.mean[source], self.mean[target])
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on later, as tensors by name."""
-        means = torch.stack([self.mean[site] for site in self.sites])
-        scatters = {f"scatter.{number}": self.scatter[pair] for number, pair in enumerate(self.pairs)}
+        """Everything needed to go on later, as tensors of the CPU by name."""
+        means = torch.stack([self.mean[site] for site in self.sites]).cpu()
+        scatters = {f"scatter.{number}": self.scatter[pair].cpu() for number, pair in enumerate(self.pairs)}
         return {"count": torch.tensor(self.count), "mean": means, **scatters}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from the `state` of moments of the same pairs and width."""
         self.count = int(state["count"])
-        self.mean = dict(zip(self.sites, state["mean"].clone().unbind(), strict=True))
-        self.scatter = {pair: state[f"scatter.{number}"] for number, pair in enumerate(self.pairs)}
+        self.mean = dict(zip(self.sites, state["mean"].clone().to(self.device).unbind(), strict=True))
+        self.scatter = {pair: state[f"scatter.{number}"].to(self.device) for number, pair in enumerate(self.pairs)}

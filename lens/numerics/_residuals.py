@@ -29,7 +29,8 @@ class _Spread:
         """Add rows (n, width) to the strata (n,)."""
         count = torch.bincount(strata, minlength=len(self.count)).double()
         mean = _sums(rows, strata, len(count)) / count.clamp(min=1)[:, None]
-        self._add(count, mean, _sums((rows - mean[strata]) ** 2, strata, len(count)))
+        square = _sums((rows - mean[strata]) ** 2, strata, len(count))
+        self._add(count.cpu(), mean.cpu(), square.cpu())
 
     def merge(self, other: _Spread) -> None:
         """Add what `other` has seen."""
@@ -85,7 +86,7 @@ class Residuals:
 
         A prediction is (label, (source, target), vectors (n, width)); labels may differ by pair.
         """
-        strata = 2 * (sentences % GROUPS) + (positions == 0)
+        strata = (2 * (sentences % GROUPS) + (positions == 0)).to(next(iter(vectors.values())).device)
         self.sentences += len(set(sentences.tolist()))  # no sentence comes in two updates
         seen: set[Site | Pair] = set()
         for label, (source, target), predicted in predictions:
@@ -94,7 +95,7 @@ class Residuals:
                     seen.add(key)
                     rows = vectors[target] if key == target else vectors[target] - vectors[source]
                     self._targets.setdefault(key, _Spread(self._strata, self._width)).update(rows, strata)
-            errors = _sums((vectors[target] - predicted) ** 2, strata, self._strata)
+            errors = _sums((vectors[target] - predicted) ** 2, strata, self._strata).cpu()
             place = label, (source, target)
             self._errors[place] = self._errors[place] + errors if place in self._errors else errors
 
@@ -131,4 +132,4 @@ class Residuals:
 
 
 def _sums(rows: Tensor, strata: Tensor, count: int) -> Tensor:
-    return torch.zeros(count, rows.shape[1], dtype=torch.float64).index_add_(0, strata, rows)
+    return torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device).index_add_(0, strata, rows)

@@ -81,7 +81,7 @@ def _inverse(gram: Tensor, ridge: float, source: Site) -> _Inverse:
     """The pseudo-inverse of a moment matrix plus `ridge` on its diagonal."""
     if not gram.isfinite().all():
         raise LensError(f"No map can be fitted from layer {source}: some of its vectors are not finite numbers.")
-    gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype)
+    gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     scale = gram.diagonal().sqrt()
     scale = torch.where(scale > 0, 1 / scale, torch.zeros_like(scale))  # equal units condition the factorisation
     values, vectors = torch.linalg.eigh(scale[:, None] * gram * scale)
