@@ -23,7 +23,7 @@ PARTS = {
     "picture": [],
 }
 SHORT = {"fit": ["--sentences", "800"], "sweep": ["--texts", "2", "--rounds", "1"]}  # of long ones; they take no turns
-ON_GPU = {"read": ["--tokens", "64"], "generate": []}
+ON_GPU = {"read": ["--peers", *PEERS], "generate": [], "device": []}
 
 
 def main() -> None:

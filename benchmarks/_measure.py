@@ -93,6 +93,11 @@ def machine(*packages: str, clock: str = "wall") -> str:
     )
 
 
+def card(device: str) -> str:
+    """What computes."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU"
+
+
 def processor() -> str:
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -116,9 +121,18 @@ def options(description: str | None, **more: dict[str, Any]) -> argparse.Namespa
 
 
 def gpt2(
-    blocks: int = 12, width: int = 768, vocabulary: int = 50257, context: int = 1024, device: str = "cpu", seed: int = 0
+    blocks: int = 12,
+    width: int = 768,
+    vocabulary: int = 50257,
+    context: int = 1024,
+    device: str = "cpu",
+    seed: int = 0,
+    exact: bool = False,
 ) -> Model:
-    """A GPT-2 with random weights, of the small size if nothing is said, that reads as `demo` does."""
+    """A GPT-2 with random weights, of the small size if nothing is said, that reads as `demo` does.
+
+    A GPU holds it in bfloat16, or `exact`, as peers read it, in float32.
+    """
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(seed)
@@ -133,7 +147,7 @@ def gpt2(
         n_positions=context,
         initializer_range=0.05,
     )
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    dtype = torch.float32 if device == "cpu" or exact else torch.bfloat16
     hf = GPT2LMHeadModel(config).to(device, dtype)
     tokenizer = lens.load("demo").tokenizer
     tokenizer.model_max_length = context  # its own model reads fewer tokens

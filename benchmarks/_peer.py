@@ -1,4 +1,4 @@
-"""A peer's logit lens, run by the peer's own Python: `_peer.py NAME FOLDER THREADS CLOCK`, then a line a round.
+"""A peer's logit lens, run by the peer's own Python: `_peer.py NAME FOLDER THREADS CLOCK DEVICE`, then a line a round.
 
 FOLDER holds the model, `ids.pt` and `maps.safetensors`. Each round reads all boundaries under id and mat, at all
 positions: top-10 with probabilities, entropy, KL to the model, surprisal and the rank of the model's own token. What
@@ -96,16 +96,20 @@ if __name__ == "__main__":
     NAME, FOLDER = sys.argv[1], Path(sys.argv[2])
     torch.set_num_threads(int(sys.argv[3]))
     now = {"wall": time.perf_counter, "cpu": time.process_time}[sys.argv[4]]
-    model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval().requires_grad_(False)
-    tokens = torch.load(FOLDER / "ids.pt")
-    fitted = {int(name.split(".")[1]): matrix for name, matrix in load_file(FOLDER / "maps.safetensors").items()}
+    device = torch.device(sys.argv[5])
+    model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval().requires_grad_(False).to(device)
+    tokens = torch.load(FOLDER / "ids.pt").to(device)
+    files = load_file(FOLDER / "maps.safetensors", device=str(device))
+    fitted = {int(name.split(".")[1]): matrix for name, matrix in files.items()}
     peer = {"transformer-lens": transformer_lens, "nnsight": nnsight, "tuned-lens": tuned_lens}[NAME](model)
     print("ready", flush=True)
     for line in sys.stdin:
         begin = now()
         with torch.no_grad():
             found = metrics(*peer(tokens, fitted))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         print(now() - begin, flush=True)
         if line.strip() == "answer":
-            torch.save(found, FOLDER / f"{NAME}.pt")
+            torch.save({name: values.cpu() for name, values in found.items()}, FOLDER / f"{NAME}.pt")
             print("saved", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -22,7 +23,12 @@ class AbsentError(Exception):
 
 
 def environment(name: str) -> Path:
-    """The Python of the peer's environment, with lens's torch and transformers; AbsentError if that fails."""
+    """The Python of the peer's environment, with lens's torch and transformers; AbsentError if that fails.
+
+    Where nothing can be installed, LENS_PEERS is a Python that has all of them.
+    """
+    if given := os.environ.get("LENS_PEERS"):
+        return Path(given)
     folder = FOLDER / name
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists():
@@ -41,7 +47,7 @@ def environment(name: str) -> Path:
 class Peer:
     """One peer's process, which holds the model and reads it when asked."""
 
-    def __init__(self, name: str, folder: Path, clock: str) -> None:
+    def __init__(self, name: str, folder: Path, clock: str, device: str) -> None:
         self.name, self.folder = name, folder
         command = [
             environment(name),
@@ -50,6 +56,7 @@ class Peer:
             folder,
             str(torch.get_num_threads()),
             clock,
+            device,
         ]
         self.log = (folder / f"{name}.log").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(  # noqa: S603
@@ -90,13 +97,13 @@ class Peer:
 
 
 @contextmanager
-def running(names: Sequence[str], folder: Path, clock: str) -> Iterator[dict[str, Peer]]:
+def running(names: Sequence[str], folder: Path, clock: str, device: str) -> Iterator[dict[str, Peer]]:
     """Those peers that can be had; of the others it is said why not."""
     peers: dict[str, Peer] = {}
     try:
         for name in names:
             try:
-                peers[name] = Peer(name, folder, clock)
+                peers[name] = Peer(name, folder, clock, device)
             except AbsentError as reason:
                 print(f"{name} {PEERS[name]} is left out: {reason}", file=sys.stderr)
         yield peers

@@ -17,6 +17,7 @@ import torch
 import lens
 from benchmarks._measure import (
     SIZES,
+    card,
     interleaved,
     machine,
     made_maps,
@@ -163,11 +164,6 @@ def fitting(size: str, model: Model, asked: argparse.Namespace) -> list[list[obj
     spent = interleaved({"forwards": forwards, "fit": fit}, min(3, asked.rounds))
     seconds = [f"{spent[name].median:.2f}" for name in ("forwards", "fit")]
     return [[size, f"{len(texts):,}", model.n_blocks, *seconds, written(spent["fit"].ratio(spent["forwards"]))]]
-
-
-def card(device: str) -> str:
-    """What computes."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 import lens
 from benchmarks._measure import (
     Spent,
+    card,
     gpt2,
     interleaved,
     machine,
@@ -48,11 +49,16 @@ def main() -> None:
         tokens={"type": int, "default": 16},
         peers={"nargs": "*", "choices": list(PEERS), "default": [], "help": "which peers to read with as well"},
     )
-    model = lens.load(asked.model) if asked.model else gpt2(**size(asked.tiny), device=asked.device)
+    model = (
+        lens.load(asked.model)
+        if asked.model
+        else gpt2(**size(asked.tiny), device=asked.device, exact=bool(asked.peers))
+    )
     maps = maps_for(model) or made_maps(model)
     text = text_of(model, asked.tokens)
     say(f"{model.name}: {model.n_blocks} blocks of width {model.width}, vocabulary {model.vocab_size:,}, ")
-    say(f"{asked.tokens} tokens, n = {asked.rounds} rounds in turns. {machine(clock=asked.clock)}.\n")
+    say(f"{str(model.dtype).removeprefix('torch.')} on {card(asked.device)}, {asked.tokens} tokens,")
+    say(f"n = {asked.rounds} rounds in turns. {machine(clock=asked.clock)}.\n")
     with tempfile.TemporaryDirectory() as made:
         folder = given(model, text, maps, Path(made)) if asked.peers else Path(made)
         spent, alike = measured(model, text, maps, folder, asked)
@@ -68,7 +74,7 @@ def measured(
     model: Model, text: str, maps: Maps, folder: Path, asked: argparse.Namespace
 ) -> tuple[dict[str, Spent], dict[str, str]]:
     """The seconds of each measure, and what each peer agrees to."""
-    with running(asked.peers, folder, asked.clock) as peers:
+    with running(asked.peers, folder, asked.clock, asked.device) as peers:
         own = lens.read(model, text, maps=maps)
         alike = {name: agreement(own, peer) for name, peer in peers.items()}
         return interleaved({**ours(model, text, maps), **peers}, asked.rounds, asked.clock), alike
