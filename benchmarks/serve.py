@@ -177,13 +177,16 @@ async def _one_by_one(way: str, browser: Browser, address: str, answers: Any, ti
 
 
 async def _at_once(browser: Browser, address: str, answers: Any, chosen: argparse.Namespace) -> None:
-    before = memory()
+    before, worked = memory(), memory.worked()
     arrived = await asyncio.gather(*(arrive(browser, address, answers) for _ in range(chosen.visitors)))
     print(f"{chosen.visitors} at once, address → first prediction: {figures([seconds for _, seconds in arrived])}")
+    print(f"processor time until then: {_shares(worked, memory.worked(), chosen.visitors)}")
+    worked = memory.worked()
     begin = time.monotonic()
     # each visitor's own choices, the same in each run
     visits = [visit(page, answers, begin + chosen.seconds, random.Random(i)) for i, (page, _) in enumerate(arrived)]
     done = await asyncio.gather(*visits)
+    print(f"processor time of typing and dragging: {_shares(worked, memory.worked(), chosen.visitors)}")
     typed, dragged = ([one for each in done for one in each[place]] for place in (0, 1))
     print(f"a sentence → its answer: {figures(typed)}\na slider's key → its answer: {figures(dragged)}")
     print(f"answers seen and right: {len(typed) + len(dragged)}; wrong or late: {sum(each[2] for each in done)}")
@@ -248,6 +251,11 @@ class _Memory:
     def __call__(self) -> float:
         return sum(_pss(each.pid) for each in self._processes())
 
+    def worked(self) -> tuple[float, float]:
+        """Seconds of processor time: of what serves, and of the browsers, which are visitors' own machines elsewhere."""
+        browsers = [each for each in psutil.Process().children(recursive=True) if "chrom" in each.name()]
+        return sum(map(_seconds, self._processes())), sum(map(_seconds, browsers))
+
     def kernels(self) -> int:
         """How many kernels there are."""
         return sum(any("-ipc-" in str(sock.laddr) for sock in _sockets(each)) for each in self._processes()[1:])
@@ -259,6 +267,19 @@ class _Memory:
 
 
 memory = _Memory()
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        spent = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(spent.user + spent.system)
+
+
+def _shares(before: tuple[float, float], after: tuple[float, float], visitors: int) -> str:
+    served, shown = ((b - a) / visitors for a, b in zip(before, after, strict=True))
+    return f"{served:.2f} s a visitor for what serves, {shown:.2f} s for the browsers"
 
 
 def _sockets(process: psutil.Process) -> list[Any]:
