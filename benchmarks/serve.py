@@ -252,7 +252,7 @@ class _Memory:
         return sum(_pss(each.pid) for each in self._processes())
 
     def worked(self) -> tuple[float, float]:
-        """Seconds of processor time: of what serves, and of the browsers, which are visitors' own machines elsewhere."""
+        """Seconds of processor time: of what serves, and of the browsers, which elsewhere run on visitors' machines."""
         browsers = [each for each in psutil.Process().children(recursive=True) if "chrom" in each.name()]
         return sum(map(_seconds, self._processes())), sum(map(_seconds, browsers))
 
