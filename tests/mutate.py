@@ -30,21 +30,61 @@ ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "numpy", "pandas", "safetensors.torch", "sklearn", "scipy.stats")
 HEAVY += ("transformers.models.gpt2.modeling_gpt2", "transformers.models.llama.modeling_llama")
 SLACK = 60.0  # seconds beyond four times what the tests take without a change: then it hangs, which is noticed
-FIT = ("tests/oracle/test_moments.py", "tests/oracle/test_fit.py", "tests/unit/casts/test_cast.py")
-PLANS = ("tests/oracle/test_interpreter.py", "tests/contracts/test_plans.py", "tests/oracle/test_surgery.py")
+SURGERY = "tests/oracle/test_surgery.py::test_"
+RECIPES = "tests/contracts/test_recipes.py::test_"
 MAPS = ("tests/unit/casts/test_maps.py", "tests/unit/casts/test_faults.py", "tests/unit/casts/test_hostile.py")
+RUN = ("tests/unit/execution/test_run.py", "tests/oracle/test_interpreter.py")
+FIT = (
+    f"{MAPS[0]}::test_every_cast_keeps_its_contract",
+    f"{MAPS[0]}::test_an_unknown_cast_is_named",
+    "tests/oracle/test_fit.py::test_several_kinds_in_one_go_equal_scikit_learn",
+    "tests/oracle/test_fit.py::test_what_cannot_be_fitted_is_said",
+)
+PLANS = ("tests/unit/plans",)
 TESTS: dict[str, tuple[str, ...]] = {
     "numerics/_moments": ("tests/oracle/test_moments.py",),
     "numerics/_solve": ("tests/oracle/test_moments.py",),
-    "execution/_interpreter": PLANS,
-    "execution/_trie": ("tests/oracle/test_surgery.py",),
+    "execution/_interpreter": (
+        *RUN,
+        f"{SURGERY}scaled_and_looped_stages_equal_their_formula",
+        "tests/contracts/test_plans.py",
+    ),
+    "execution/_trie": (
+        f"{SURGERY}equal_plans_run_once_and_beginnings_are_shared",
+        f"{SURGERY}a_linear_part_is_not_taken_for_the_true_block_beside_it",
+        f"{SURGERY}memory_and_positions_change_no_number",
+    ),
     "execution/_alike": ("tests/oracle/test_alike.py",),
-    "execution/_generate": ("tests/oracle/test_surgery.py", "tests/contracts/test_doubt.py"),
+    "execution/_generate": (
+        "tests/unit/execution/test_generate.py",
+        f"{SURGERY}sampling_follows_the_temperature_and_the_seed",
+        "tests/contracts/test_doubt.py::test_nothing_is_written_on_from_no_number",
+        f"{RECIPES}a_model_that_keeps_nothing_writes_the_same",
+        "tests/unit/test_limits.py::test_a_sweep_and_a_text_written_on_are_measured",
+    ),
+    "execution/_onward": ("tests/contracts/test_onward.py",),
+    "execution/_planned": (
+        f"{RECIPES}a_cache_of_another_plan_is_refused",
+        f"{RECIPES}keys_and_values_are_taken_by_either_name",
+        f"{RECIPES}the_identity_writes_what_the_model_writes",
+        f"{RECIPES}the_model_stays_as_it_was",
+        f"{RECIPES}guessed_tokens_that_were_wrong_are_taken_back",
+        "tests/unit/execution/test_generate.py::test_maps_that_are_given_are_used",
+    ),
+    "execution/_run": RUN,
+    "execution/_maps": RUN,
+    "execution/_export": ("tests/contracts/test_export.py",),
+    "casts/identity": FIT,
     "casts/mat": FIT,
     "casts/affine": FIT,
     "casts/ridge": FIT,
     "casts/lowrank": FIT,
+    "casts/tuned": (*FIT[:2], "tests/unit/casts/test_imports.py"),
     "casts/_maps": MAPS,
+    "plans/_grammar": PLANS,
+    "plans/_plan": PLANS,
+    "plans/_stages": PLANS,
+    "plans/_alternation": PLANS,
 }
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

@@ -17,17 +17,21 @@ from lens.plans import Plan
 __all__ = ["onward"]
 
 VECTORS = 512  # in one product; with more, none is done quicker
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative to the largest: blocks add up what rounding does
+TOLERANCE = {
+    torch.float32: 1e-4,
+    torch.float64: 1e-8,
+}  # of a vector's largest coordinate: blocks add up what rounding does
 HALF_PRECISION = 5e-2
 
-_able: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
+_proofs: WeakKeyDictionary[Model, dict[tuple[Plan, torch.Size], bool]] = WeakKeyDictionary()
 
 
 def onward(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> list[Tensor]:
     """The last stream (1, positions, width) of `plan` begun from each of `streams`, of a recording of one text.
 
-    They go as batches where the model's blocks take such, with the side inputs of the one text for each: the same to
-    rounding. Whether they do is tried once for each model, against a stream that goes alone.
+    They go as batches where the blocks take such, with the side inputs of the one text for each: the same to rounding.
+    Whether they do is tried once for each plan and shape of batch, against a stream that goes alone: blocks may differ,
+    and one block may mix a batch up at one size or length and not at another.
     """
     size = max(1, VECTORS // streams[0].shape[1])
     ended: list[Tensor] = []
@@ -39,23 +43,27 @@ def onward(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> list[
 
 def _as_batch(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> list[Tensor] | None:
     """What comes of the streams together; None where they have to go one by one."""
-    model = recording.model
-    if len(streams) == 1 or not _able.get(model, True):
+    if len(streams) == 1:
+        return None
+    together = torch.cat(list(streams))
+    proofs, size = _proofs.setdefault(recording.model, {}), (plan, together.shape)
+    if not proofs.get(size, True):
         return None
     try:
-        ended = list(torch.split(execute(recording, plan, stream=torch.cat(list(streams)))[-1], 1))
+        ended = list(torch.split(execute(recording, plan, stream=together)[-1], 1))
     except Exception as error:  # however a family says that what was recorded is of one text
         if ran_out(error) or isinstance(error, (LensError, Superseded)):
             raise
-        _able[model] = False
+        proofs[size] = False
         return None
-    if model not in _able:  # of the last, as what is taken for the whole batch may be the first one's
-        _able[model] = _same(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
-    return ended if _able[model] else None
+    if size not in proofs:  # of the last, as what is taken for the whole batch may be the first one's
+        proofs[size] = _same(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
+    return ended if proofs[size] else None
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
+    """To rounding, for each vector by its own largest coordinate: another's may be a thousand times as large."""
     if one.shape != other.shape:
         return False
-    allowed = TOLERANCE.get(other.dtype, HALF_PRECISION) * float(other.abs().max())
-    return torch.allclose(one, other, rtol=0, atol=allowed, equal_nan=True)
+    allowed = TOLERANCE.get(other.dtype, HALF_PRECISION) * other.abs().amax(-1, keepdim=True)
+    return bool(((one - other).abs() <= allowed).all())

@@ -53,6 +53,12 @@ def test_a_reading_names_no_token_where_there_is_no_number(spoilt: lens.models.M
     assert set(reading.frame().query("source > @BAD").token) == {"not a number"}
 
 
+def test_a_layer_that_goes_on_into_no_number_is_read_as_none(spoilt: lens.models.Model) -> None:
+    reading = lens.read(spoilt, TEXT, casts=["id"], target=BAD - 2, k=3)
+    assert (reading.token_ids == NO_TOKEN).all()
+    assert np.isnan(reading.kl).all()
+
+
 def test_a_plan_that_ends_in_no_number_agrees_with_nothing(spoilt: lens.models.Model) -> None:
     found = lens.compare_plan(spoilt, TEXT, "0-11")
     assert not found.agrees.any()
