@@ -34,6 +34,11 @@ class ByteCache:
                 self._items.move_to_end(key)
                 return self._items[key][0]
         value, size = make()
+        self.keep(key, value, size)
+        return value
+
+    def keep(self, key: Hashable, value: Any, size: int) -> None:
+        """Store a result of `size` bytes, unless there is one or it is too large."""
         with self._lock:
             if key not in self._items and size <= self.budget:
                 self._items[key] = value, size
@@ -41,7 +46,6 @@ class ByteCache:
             while self.held > self.budget:
                 _, (_, freed) = self._items.popitem(last=False)
                 self.held -= freed
-        return value
 
     def clear(self) -> None:
         """Forget everything."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from lens._cache import ByteCache
 from lens._limits import higher, limit
 from lens._memory import ran_out, said_of
 from lens.casts import HeldMaps, Maps, card_of
+from lens.cluster._kept import Kept
 from lens.cluster._turns import Passing, Turns
 from lens.engine import Superseded
 from lens.errors import EngineError, LensError, MapsError, TextError
@@ -28,7 +28,6 @@ from lens.wire import RECORDING, Call, Unreadable, as_value, calls, decode, fits
 __all__ = ["Asked", "Host", "Refused"]
 
 RECORDINGS: Final = 512 * 2**20  # bytes of recordings kept
-MAPS: Final = 1024 * 2**20  # bytes of maps that visitors have fitted
 EACH: Final = 8  # questions of one visitor at a time
 ALL: Final = 256  # questions of all visitors
 TEXTS: Final = ("text", "texts", "corpora", "holdout")  # arguments that are, or hold, texts to be read
@@ -59,15 +58,24 @@ class Asked:
 class Host:
     """Models, each held once, with their recordings and maps; of visitors it knows a name that they made up."""
 
-    def __init__(self, models: Mapping[str, Model], maps: Mapping[str, Maps] | None = None, at_once: int = 1) -> None:
-        """`maps` are what models are read with, by the models' names; `at_once` is how many questions run at a time."""
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        maps: Mapping[str, Maps] | None = None,
+        at_once: int = 1,
+        kept: Kept | None = None,
+    ) -> None:
+        """`maps` are what models are read with, by the models' names; `at_once` is how many questions run at a time.
+
+        What visitors fit is `kept` there.
+        """
         self.models = dict(models)
         self._given = {name: maps_for(self.models[name], each) for name, each in (maps or {}).items()}
         self._turns = Turns(at_once)
         for model in self.models.values():
             model.lock = model.lock if isinstance(model.lock, Passing) else Passing(model.lock)
         self._recordings = ByteCache(RECORDINGS)
-        self._fitted = ByteCache(MAPS)
+        self._kept = kept or Kept()
         self._open: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -176,7 +184,7 @@ class Host:
         return {RECORDING: self._recordings.get(key, make), "tokens": tokens}
 
     def _maps(self, model: str, key: str) -> Maps:
-        maps: Maps | None = self._own(model) if key == OWN else self._fitted.peek(key)
+        maps: Maps | None = self._own(model) if key == OWN else self._kept.find(key)
         if maps is None:
             raise MapsError("The engine no longer holds those maps: it was started anew, or made room. Fit again.")
         return maps
@@ -190,8 +198,7 @@ class Host:
             return found
         key = OWN
         if not any(found.card == each.card for each in map(self._own, self.models) if each is not None):
-            key = secrets.token_urlsafe(24)
-            self._fitted.get(key, lambda: (found, found.nbytes))
+            key = self._kept.keep(found)
         return card_of(key, found)
 
     def _bound(self, model: Model, given: Mapping[str, Any]) -> None:

@@ -6,20 +6,29 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event
 from typing import Any, Final
+
+import httpx
 
 from lens.cluster._ray import ray
 from lens.errors import LensError
 
-__all__ = ["Serving", "start", "stop"]
+__all__ = ["Serving", "silent", "start", "stop"]
 
 NAME: Final = "lens"  # of the application
 ATTEMPTS: Final = 5  # to start a cluster
+LOOK: Final = 5.0  # seconds between looks whether an engine still answers
+SILENCE: Final = 30.0  # seconds without any answer after which its cluster is dead; who asked waits for twice that
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one listens, and where one asks
 STOPPING: Final = 5.0  # seconds in which a replica that is told to stop lets its work end
+# What takes requests is replaced once it has failed three looks: soon where it has died, not where it is slow to start.
+LOOKS: Final = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,11 @@ class Serving:
 class Replica:
     """Holds the models and answers; made by Ray Serve, wherever in the cluster there is room."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, shelf: Any) -> None:
         from lens.casts import Maps
         from lens.cluster._door import Door
         from lens.cluster._host import Host
+        from lens.cluster._kept import Kept, Shelf
         from lens.models import load
 
         models = {_name(model): load(model, device=serving.device, dtype=serving.dtype) for model in serving.models}
@@ -54,7 +64,7 @@ class Replica:
             model.name = name  # results say it, and a folder's place is nobody's business
             model.fetch()
         maps = {_name(model): Maps.load(folder) for model, folder in serving.maps.items()}
-        self._door = Door(Host(models, maps, serving.at_once), serving.token)
+        self._door = Door(Host(models, maps, serving.at_once, Kept(Shelf(shelf))), serving.token)
 
     async def __call__(self, request: Any) -> Any:
         """What is answered to an HTTP request of Starlette."""
@@ -80,22 +90,25 @@ def _run(serving: Serving) -> None:
     from ray import serve as ray_serve
     from ray.serve.config import HTTPOptions
 
+    from lens.cluster._kept import MOST
+    from lens.engine import ByteCache
+
     http = HTTPOptions(host=serving.host, port=serving.port, request_timeout_s=None)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray_serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
-    deployment = ray_serve.deployment(
-        name="engine",
-        num_replicas=serving.replicas,
-        ray_actor_options=_needs(serving),
+    deployment = partial(
+        ray_serve.deployment,
         max_ongoing_requests=1_000,  # the host itself says when it has enough to do
         graceful_shutdown_timeout_s=STOPPING,
         graceful_shutdown_wait_loop_s=1.0,
         health_check_period_s=5.0,
         health_check_timeout_s=60.0,
         logging_config=quiet,
-    )(Replica)
-    ray_serve.run(deployment.bind(serving), name=NAME, route_prefix="/")
+    )
+    shelf = deployment(name="shelf", ray_actor_options={"num_cpus": 0})(ByteCache)
+    engine = deployment(name="engine", num_replicas=serving.replicas, ray_actor_options=_needs(serving))(Replica)
+    ray_serve.run(engine.bind(serving, shelf.bind(MOST)), name=NAME, route_prefix="/")
 
 
 def _require_free(serving: Serving) -> None:
@@ -118,9 +131,35 @@ def stop() -> None:
     ray().shutdown()
 
 
+def silent(serving: Serving, ended: Event) -> bool:
+    """Wait while the engine answers: False once `ended` is set, True once its cluster must have died.
+
+    A cluster that was there before is its host's affair: for that one, this only waits.
+    """
+    heard = time.monotonic()
+    while not ended.wait(LOOK):
+        if serving.address is not None or _answers(serving):
+            heard = time.monotonic()
+        elif time.monotonic() - heard > SILENCE:
+            return True
+    return False
+
+
+def _answers(serving: Serving) -> bool:
+    """Whether anything does, whatever it says."""
+    host = EVERYWHERE.get(serving.host, serving.host)
+    try:
+        httpx.get(
+            f"http://{f'[{host}]' if ':' in host else host}:{serving.port}/-/healthz", timeout=LOOK, trust_env=False
+        )
+    except httpx.TransportError:
+        return False
+    return True
+
+
 def _join(serving: Serving) -> None:
     """Be part of the cluster that is named, or of one of this machine's own, which nobody else can join."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", **LOOKS} | dict(os.environ))
     if serving.address is None and "RAY_AUTH_MODE" not in os.environ:  # a token that lies in no file
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:

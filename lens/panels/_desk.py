@@ -15,7 +15,7 @@ from lens._memory import ran_out, said_of
 from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
 from lens.casts import Maps, casts
 from lens.engine import Engine, LocalEngine
-from lens.errors import LensError, TextError
+from lens.errors import EngineError, LensError, MapsError, TextError
 from lens.execution import keep_maps, maps_for
 from lens.models import Model
 from lens.panels._beyond import beyond
@@ -23,12 +23,14 @@ from lens.panels._masking import MASK, Covered, mask_word, uncover
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
+from lens.wire import waiting
 
 __all__ = ["Desk", "Fitting", "Problem", "held"]
 
 Report = Callable[[Any], None]
 
 SOON = 1.0  # seconds that an answer takes where machine and model leave room to read ahead
+AWAY = object()  # reported while a shared engine that went away is waited for
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Problem:
     text: str
     kind: str = "error"  # or "info"
     blank: bool = False  # that there is no text, which ends once there is some
+    passes: bool = False  # that the same question may be answered if it is asked again
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Desk(HasTraits):
     fitting = traitlets.Any(None, allow_none=True)  # Fitting
     busy = traitlets.Bool(False)
     loading = traitlets.Unicode("")  # what is being waited for, if it takes seconds
+    away = traitlets.Bool(False)  # whether a shared engine went away, and is asked again once it is back
     left_out = traitlets.Tuple()  # in words, what of a link its model can't do
 
     def __init__(
@@ -97,11 +101,11 @@ class Desk(HasTraits):
         if self.shelf.ready(question.model):
             self.loading = ""
             self._slow.cancel("load")
-            self._quick.submit("read", lambda _: self.shelf.answer(question), self._answered, self._failed)
+            self._do(self._quick, "read", lambda _: self.shelf.answer(question), self._answered, self._failed)
         else:
             self.loading = f"Loading {question.model[:200]} …"
             self._quick.cancel("read")
-            self._slow.submit("load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
+            self._do(self._slow, "load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
 
     def settle(self) -> None:
         """Answer the session as it stands, here and now, if that is under way. Raises LensError in words."""
@@ -161,7 +165,7 @@ class Desk(HasTraits):
         def failed(error: Exception) -> None:
             self.fitting = Fitting(model.name, _in_words(error).text, running=False)
 
-        self._slow.submit("fit", lambda report: _fit(model, report), fitted, failed, progress)
+        self._do(self._slow, "fit", lambda report: _fit(model, report), fitted, failed, progress)
 
     def stop_fit(self) -> None:
         """Stop the fit; nothing of it is kept."""
@@ -192,11 +196,12 @@ class Desk(HasTraits):
         progress: Callable[[Any], None],
     ) -> None:
         """Do long work beside the reading; `failed` is told in words, and only the latest of a channel is heard."""
-        self._slow.submit(channel, work, then, lambda error: failed(_in_words(error).text), progress)
+        self._do(self._slow, channel, work, then, lambda error: failed(_in_words(error).text), progress)
 
     def stop(self, channel: str) -> None:
         """Nobody waits for that work any more."""
         self._slow.cancel(channel)
+        self.away = False
 
     def use_maps(self, model: Model, maps: Maps | None) -> None:
         """Read with other maps from now on."""
@@ -210,6 +215,31 @@ class Desk(HasTraits):
         for engine in self._own:
             engine.close()
 
+    def _do(
+        self,
+        engine: Engine,
+        channel: str,
+        work: Callable[[Report], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+        progress: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        """Have work done; `away` says while it waits for a shared engine."""
+
+        def aware(report: Report) -> Any:
+            with waiting(lambda: report(AWAY)):
+                return work(report)
+
+        def here(hear: Callable[[Any], None]) -> Callable[[Any], None]:
+            def heard(value: Any) -> None:
+                self.away = value is AWAY
+                if not self.away:
+                    hear(value)
+
+            return heard
+
+        engine.submit(channel, aware, here(then), here(failed), here(progress))
+
     def _aim(self) -> None:
         self._aiming = True
 
@@ -219,7 +249,7 @@ class Desk(HasTraits):
         What goes wrong is told when it is asked for.
         """
         if self._aiming and answer.reading is not None and time.monotonic() - self._asked < SOON:
-            self._slow.submit("ahead", lambda report: self.shelf.ahead(answer, report), _unheard, _unheard)
+            self._do(self._slow, "ahead", lambda report: self.shelf.ahead(answer, report), _unheard, _unheard)
 
     def _text_changed(self) -> None:
         self._example = False
@@ -266,7 +296,11 @@ class Desk(HasTraits):
     def _failed(self, error: Exception) -> None:
         self.busy, self.loading = False, ""
         words = _in_words(error)
-        self.problem = replace(words, blank=isinstance(error, TextError) and not self.session.text.strip())
+        self.problem = replace(
+            words,
+            blank=isinstance(error, TextError) and not self.session.text.strip(),
+            passes=isinstance(error, (EngineError, MapsError)),
+        )
 
     def _pick_mask(self, answer: Answer, position: int) -> None:
         covered = self._covered

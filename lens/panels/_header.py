@@ -16,6 +16,7 @@ from lens.panels.live import Chips, Notice, Sentence
 __all__ = ["Header", "chips_of"]
 
 SAID = 8  # things that a link left out are told one by one
+AWAY = Problem("The engine went away in the middle of this. It is asked again by itself as soon as it is back.", "info")
 
 
 class Header(Undoing, widgets.VBox):
@@ -50,7 +51,8 @@ class Header(Undoing, widgets.VBox):
         self._left_out: list[str] = []
         self.undo.append(self.told.on_message("action", lambda _: self.tell_left_out([])))
         self.undo.append(watch(desk, ["left_out"], lambda: self.tell_left_out([*self._left_out, *desk.left_out])))
-        self.undo.append(watch(desk, ["answer", "problem", "busy", "loading"], self._draw))
+        self.undo.append(self.notice.on_message("action", lambda _: desk.ask()))
+        self.undo.append(watch(desk, ["answer", "problem", "busy", "loading", "away"], self._draw))
         self.undo.append(watch(session, ["source"], self._draw))
         self._draw()
 
@@ -123,7 +125,8 @@ class Header(Undoing, widgets.VBox):
         self.sentence.note = self._desk.loading or (_note(answer) if answer and not self._blank() else "")
         if answer is not None:
             self._draw_answer(answer)
-        self._draw_notice(self._desk.problem)  # last: whoever follows its advice finds the tokens that it speaks of
+        # last: whoever follows its advice finds the tokens that it speaks of
+        self._draw_notice(AWAY if self._desk.away else self._desk.problem)
 
     def _blank(self) -> bool:
         problem = self._desk.problem
@@ -146,7 +149,8 @@ class Header(Undoing, widgets.VBox):
         self.target.value = n_blocks if session.target is None else session.target
 
     def _draw_notice(self, problem: Problem | None) -> None:
-        self.notice.show(kind=problem.kind if problem else "none", text=problem.text if problem else "")
+        action = {"id": "again", "label": "Ask again"} if problem and problem.passes else None
+        self.notice.show(kind=problem.kind if problem else "none", text=problem.text if problem else "", action=action)
 
 
 def chips_of(answer: Answer) -> list[dict[str, Any]]:

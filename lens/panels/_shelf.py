@@ -113,7 +113,13 @@ class Shelf:
             )
             return reading, reading.nbytes
 
-        reading = self.cache.get((question.model, question.text, bare.target, shown), make)
+        try:
+            reading = self.cache.get((question.model, question.text, bare.target, shown), make)
+        except MapsError:
+            if model.remote is not None:  # an engine that was started anew no longer has them: go on without
+                self.maps.pop(model.name, None)
+                self.cache.clear()
+            raise
         return Answer(question, model, tokens, reading, absent)
 
     def ahead(self, answer: Answer, report: Callable[[int], None]) -> None:

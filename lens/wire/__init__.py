@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lens.wire._calls import RECORDING, Call, calls, served
-from lens.wire._client import MEDIA, Engine
+from lens.wire._client import MEDIA, Engine, waiting
 from lens.wire._errors import as_value, raised
 from lens.wire._fits import fits
 from lens.wire._frames import frame, frames
@@ -26,4 +26,5 @@ __all__ = [
     "raised",
     "served",
     "values",
+    "waiting",
 ]

@@ -8,7 +8,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -22,14 +23,25 @@ from lens.wire._errors import raised
 from lens.wire._frames import frames
 from lens.wire._values import Unreadable, encode
 
-__all__ = ["MEDIA", "Engine"]
+__all__ = ["MEDIA", "Engine", "waiting"]
 
 MEDIA: Final = "application/x-lens"
 SILENCE = 60.0  # seconds without a sign of life after which an engine is given up; a busy one gives one every 5
 KNOCK = 5.0  # seconds for a connection
-PAUSE = 1.0  # seconds before work that was lost is asked for again
+PAUSE = 1.0  # seconds between looks whether an engine that went away is back
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Heard = Mapping[str, Callable[[Any], Any]]
+_told_of_waiting: ContextVar[Callable[[], Any]] = ContextVar("told_of_waiting", default=lambda: None)
+
+
+@contextmanager
+def waiting(tell: Callable[[], Any]) -> Iterator[None]:
+    """Call `tell` each second in which this thread waits for an engine that went away; what it raises ends the wait."""
+    before = _told_of_waiting.set(tell)
+    try:
+        yield
+    finally:
+        _told_of_waiting.reset(before)
 
 
 class _Lost(Exception):  # noqa: N818 - not seen outside: the work is asked for again
@@ -57,6 +69,7 @@ class Engine:
         if not re.fullmatch("[!-~]*", self._token):
             raise EngineError("The token in the engine's address has characters that no token has.")
         self._here = parts.hostname in LOOPBACK
+        self._answered = False  # whether it ever was there
         self._link: _Link | None = None
         self._lock = threading.Lock()
 
@@ -73,7 +86,8 @@ class Engine:
     def ask(self, model: str, call: Call, arguments: Mapping[str, Any]) -> Any:
         """What a function says of a model there; of one that gives result after result, an iterator of them.
 
-        EngineError where it can't be reached or loses the work twice; else the function's own errors.
+        An engine that was there and went away is waited for and asked once more. EngineError where it can't be reached,
+        stays away, or loses the work twice; else the function's own errors.
         """
         heard = {name: arguments[name] for name in call.heard if arguments.get(name) is not None}
         asked = {name: value for name, value in arguments.items() if name not in call.heard}
@@ -106,7 +120,7 @@ class Engine:
                 yield event
             return
         except _Lost:
-            time.sleep(PAUSE)
+            self._wait()
         try:
             for event in self._once(question):
                 if event[0] == "item" and items:  # it was given before
@@ -118,6 +132,20 @@ class Engine:
                 f"The engine at {self.address} lost this work twice: its worker stopped in the middle. "
                 "Ask again in a minute, or ask for less at once."
             ) from None
+
+    def _wait(self) -> None:
+        """Until the engine is there again, worker and all; EngineError once it has been away too long."""
+        link, until = self._linked(), time.monotonic() + SILENCE
+        while time.monotonic() < until:
+            _told_of_waiting.get()()
+            time.sleep(PAUSE)
+            with suppress(httpx.TransportError):
+                if link.client.get(f"{self.address}/health", timeout=KNOCK).status_code == httpx.codes.OK:
+                    return
+        raise EngineError(
+            f"The engine at {self.address} went away, and was not back within {SILENCE:.0f} seconds. "
+            "Ask again; if it stays away, who runs it must start it anew."
+        )
 
     def _once(self, question: dict[str, Any]) -> Generator[tuple[str, Any]]:
         try:
@@ -131,8 +159,11 @@ class Engine:
             with link.client.stream("POST", f"{self.address}/ask", content=body, headers=headers) as response:
                 if response.headers.get("content-type") != MEDIA:
                     raise self._foreign(response.status_code)
+                self._answered = True
                 yield from self._events(response)
-        except httpx.ConnectError:
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if self._answered:
+                raise _Lost from None
             raise EngineError(
                 f"There is no engine at {self.address}. Start one there with lens serve, or correct the address."
             ) from None
@@ -164,7 +195,7 @@ class Engine:
 
     def _foreign(self, status: int) -> Exception:
         """Something else than an engine has answered: what stands before one that is gone, or a stranger."""
-        return _Lost() if status >= 500 else self._strange(f"status {status}")
+        return _Lost() if status >= 500 or self._answered else self._strange(f"status {status}")
 
     def _strange(self, why: str) -> EngineError:
         return EngineError(

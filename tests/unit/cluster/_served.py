@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-__all__ = ["replica", "serving"]
+__all__ = ["free_port", "replica", "serving"]
 
 
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
     """The address of a served engine, and the process that serves it."""
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         command = [sys.executable, "-m", "lens.app.cli", "serve", *options, "--port", str(port)]
@@ -45,7 +45,7 @@ def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
                     served.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port below those that the system hands out: between now and then, Ray takes dozens of these."""
     for port in range(20_000 + os.getpid() % 10_000, 32_000):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -55,4 +55,4 @@ def _free_port() -> int:
 
 def replica(of: psutil.Process) -> psutil.Process:
     """The process that holds the model."""
-    return next(each for each in of.children(recursive=True) if "ServeReplica" in " ".join(each.cmdline()))
+    return next(each for each in of.children(recursive=True) if "ServeReplica:lens:engine" in " ".join(each.cmdline()))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+from starlette.responses import Response
 
 import lens
 from lens.analyses import heldout_sentences
+from lens.cluster._door import Door
 from lens.cluster._host import Host
 from lens.engine import InlineEngine
 from lens.panels import Explore, panels
 from lens.panels._session import Session
 from lens.panels.live import Picture
-from tests.unit.cluster._near import near
+from tests.unit.cluster._near import at, near
 
 STATE: dict[str, Any] = {"text": "She opened the door and saw the", "source": 3, "k": 4, "plan": "0-3 7-4 8-11"}
 FEW = 6  # sentences
@@ -87,3 +90,53 @@ def test_an_engine_without_the_model_says_what_it_holds(address: str, monkeypatc
     bench = Explore(Session(model="gpt2"), InlineEngine())
     assert "'gpt2' is not on this engine, which holds demo" in bench.desk.problem.text
     bench.close()
+
+
+def test_an_engine_that_went_away_is_said_and_one_click_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said while it is waited for; said with a button once it is given up; the sentence is kept."""
+    door, gone = Door(Host({"demo": lens.load("demo")})), [False]
+
+    async def answer(request: Any) -> Response:
+        return Response("nobody", 502) if gone[0] else await door(request)
+
+    with at(answer) as found:
+        monkeypatch.setenv("LENS_ENGINE", found)
+        bench = Explore(Session(text="The captain looked out"), InlineEngine())
+        desk, notice = bench.desk, bench.header.notice
+        said: list[str] = []
+        notice.observe(lambda change: said.append(change.new), "text")
+        gone[0] = True
+        monkeypatch.setattr("lens.wire._client.PAUSE", 0.0)
+        monkeypatch.setattr("lens.wire._client.SILENCE", 0.2)
+        bench.session.text = "The captain looked out over the grey"
+        assert "It is asked again by itself as soon as it is back" in said[0]
+        assert "was not back within" in notice.text
+        assert (desk.away, desk.busy, notice.action) == (False, False, {"id": "again", "label": "Ask again"})
+        gone[0] = False
+        notice._handle_custom_msg({"kind": "action", "id": "again"}, [])
+        assert (desk.problem, notice.kind, notice.action) == (None, "none", None)
+        assert desk.answer.question.text == "The captain looked out over the grey"
+        bench.close()
+
+
+def test_maps_that_the_engine_lost_are_said_once_and_then_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lens.load("demo")
+    hosts = [Host({"demo": model})]
+
+    async def answer(request: Any) -> Response:
+        return await Door(hosts[0])(request)
+
+    with at(answer) as found:
+        monkeypatch.setenv("LENS_ENGINE", found)
+        bench = Explore(Session(text="The captain looked out"), InlineEngine())
+        desk, own = bench.desk, bench.desk.answer.reading
+        there = desk.answer.model
+        desk.use_maps(there, lens.fit(there, heldout_sentences()[:60], kind="affine", pairs="final", holdout=0.2))
+        assert desk.answer.reading.casts == ("id", "affine")
+        hosts[0] = Host({"demo": model})
+        bench.session.text = "The captain"
+        assert "no longer holds those maps: it was started anew, or made room. Fit again." in bench.header.notice.text
+        bench.session.text = "The captain looked out"
+        assert (desk.problem, desk.answer.reading.casts) == (None, own.casts)
+        assert np.array_equal(desk.answer.reading.kl, own.kl)
+        bench.close()
