@@ -12,13 +12,12 @@ from lens._memory import ran_out
 from lens.errors import LensError, Superseded
 from lens.execution._interpreter import execute
 from lens.models import Model, Recording
+from lens.numerics import agree
 from lens.plans import Plan
 
 __all__ = ["onward"]
 
 VECTORS = 512  # in one product; with more, none is done quicker
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative to the largest: blocks add up what rounding does
-HALF_PRECISION = 5e-2
 
 _able: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 
@@ -50,12 +49,5 @@ def _as_batch(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> li
         _able[model] = False
         return None
     if model not in _able:  # of the last, as what is taken for the whole batch may be the first one's
-        _able[model] = _same(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
+        _able[model] = agree(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
     return ended if _able[model] else None
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    allowed = TOLERANCE.get(other.dtype, HALF_PRECISION) * float(other.abs().max())
-    return torch.allclose(one, other, rtol=0, atol=allowed, equal_nan=True)
