@@ -13,16 +13,16 @@ from threading import Lock
 from typing import Any, Final
 
 import lens.analyses  # noqa: F401 - what is served is known once these are imported
-from lens._cache import ByteCache
 from lens._limits import higher, limit
 from lens._memory import ran_out, said_of
 from lens.casts import HeldMaps, Maps, card_of
 from lens.cluster._kept import Kept
+from lens.cluster._recordings import Recordings, Text
 from lens.cluster._turns import Passing, Turns
 from lens.engine import Superseded
 from lens.errors import EngineError, LensError, MapsError, TextError
 from lens.execution import maps_for
-from lens.models import Model, Recording, Tokens
+from lens.models import Model, Tokens
 from lens.wire import RECORDING, Call, Unreadable, as_value, calls, decode, fits
 
 __all__ = ["Asked", "Host", "Refused"]
@@ -74,7 +74,7 @@ class Host:
         self._turns = Turns(at_once)
         for model in self.models.values():
             model.lock = model.lock if isinstance(model.lock, Passing) else Passing(model.lock)
-        self._recordings = ByteCache(RECORDINGS)
+        self._recordings = Recordings(RECORDINGS)
         self._kept = kept or Kept()
         self._open: Counter[str] = Counter()
         self._lock = Lock()
@@ -132,9 +132,12 @@ class Host:
         model = self.models[asked.model]
         if asked.call.quick:
             return self._packed(asked.call.function(model, **self._ready(asked, model)))
-        with self._turns.turn(asked.visitor, _going_on(asked)):
+        text = _text(asked, model)
+        with self._recordings.waiting(text), self._turns.turn(asked.visitor, _going_on(asked)):
             self._bound(model, asked.arguments)
             given = self._ready(asked, model)
+            if text is not None:
+                given |= {RECORDING: self._recordings.get(text), "tokens": text.tokens}
             first = given.pop(RECORDING, model)
             found = asked.call.function(first, **given, **_callbacks(asked, tell))
             if asked.call.steps:
@@ -162,26 +165,13 @@ class Host:
                 self._open += Counter()  # forget who has gone
 
     def _ready(self, asked: Asked, model: Model) -> dict[str, Any]:
-        """The arguments with what stands for maps and recordings replaced by them."""
+        """The arguments with what stands for maps replaced by them."""
         given = dict(asked.arguments)
-        if RECORDING in given:
-            given |= self._recorded(asked.visitor, model, given[RECORDING])
         if isinstance(given.get("maps"), HeldMaps):
             given["maps"] = self._maps(asked.model, given["maps"].key)
         elif "maps" in asked.call.types and self._given.get(asked.model) is not None:
             given["maps"] = self._given[asked.model]
         return given
-
-    def _recorded(self, visitor: str, model: Model, said: Tokens) -> dict[str, Any]:
-        """The forward over a text, and its tokens; of what came only the text and the count are believed."""
-        tokens = model.encode(said.text, limit=min(len(said), limit("tokens")))
-        key = visitor, model.name, tokens.text, len(tokens)  # a visitor's own, so that none learns what others read
-
-        def make() -> tuple[Recording, int]:
-            recording = model.record(tokens)
-            return recording, recording.nbytes
-
-        return {RECORDING: self._recordings.get(key, make), "tokens": tokens}
 
     def _maps(self, model: str, key: str) -> Maps:
         maps: Maps | None = self._own(model) if key == OWN else self._kept.find(key)
@@ -211,6 +201,15 @@ class Host:
                         f"A text has {count:,} tokens, and this engine reads at most {most:,}: {text[:40]!r} … "
                         f"Shorten it. {higher('tokens')}"
                     )
+
+
+def _text(asked: Asked, model: Model) -> Text | None:
+    """What is to be read, if it is about a recording; of what came, only the text and the count are believed."""
+    said = asked.arguments.get(RECORDING)
+    if said is None:
+        return None
+    tokens = model.encode(said.text, limit=min(len(said), limit("tokens")))
+    return Text(asked.visitor, model, tokens, lambda: asked.wanted)
 
 
 def _going_on(asked: Asked) -> Callable[[], None]:

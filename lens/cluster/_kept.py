@@ -7,8 +7,8 @@ import pickle
 import secrets
 from typing import Any, Final
 
+from lens._cache import ByteCache
 from lens.casts import Maps
-from lens.engine import ByteCache
 
 __all__ = ["MOST", "Kept", "Shelf"]
 

@@ -90,8 +90,8 @@ def _run(serving: Serving) -> None:
     from ray import serve as ray_serve
     from ray.serve.config import HTTPOptions
 
+    from lens._cache import ByteCache
     from lens.cluster._kept import MOST
-    from lens.engine import ByteCache
 
     http = HTTPOptions(host=serving.host, port=serving.port, request_timeout_s=None)
     quiet = {"log_level": "WARNING", "enable_access_log": False}

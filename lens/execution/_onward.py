@@ -12,16 +12,12 @@ from lens._memory import ran_out
 from lens.errors import LensError, Superseded
 from lens.execution._interpreter import execute
 from lens.models import Model, Recording
+from lens.numerics import agree
 from lens.plans import Plan
 
 __all__ = ["onward"]
 
 VECTORS = 512  # in one product; with more, none is done quicker
-TOLERANCE = {
-    torch.float32: 1e-4,
-    torch.float64: 1e-8,
-}  # of a vector's largest coordinate: blocks add up what rounding does
-HALF_PRECISION = 5e-2
 
 _proofs: WeakKeyDictionary[Model, dict[tuple[Plan, torch.Size], bool]] = WeakKeyDictionary()
 
@@ -57,13 +53,5 @@ def _as_batch(recording: Recording, plan: Plan, streams: Sequence[Tensor]) -> li
         proofs[size] = False
         return None
     if size not in proofs:  # of the last, as what is taken for the whole batch may be the first one's
-        proofs[size] = _same(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
+        proofs[size] = agree(ended[-1], execute(recording, plan, stream=streams[-1])[-1])
     return ended if proofs[size] else None
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    """To rounding, for each vector by its own largest coordinate: another's may be a thousand times as large."""
-    if one.shape != other.shape:
-        return False
-    allowed = TOLERANCE.get(other.dtype, HALF_PRECISION) * other.abs().amax(-1, keepdim=True)
-    return bool(((one - other).abs() <= allowed).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lens.models._apart import apart, likeness, separable
 from lens.models._family import Family
 from lens.models._model import Model, load
 from lens.models._recording import Recording, Replay
@@ -19,9 +20,12 @@ __all__ = [
     "RemoteModel",
     "Replay",
     "Tokens",
+    "apart",
     "cache_name",
     "embedded",
     "free_memory",
+    "likeness",
     "load",
     "resolve",
+    "separable",
 ]

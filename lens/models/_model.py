@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "load"]
 
-SAMPLE = "The cat sat on the mat, and it purred."  # the anatomy is proved on it
+SAMPLE = "The cat sat on the mat, and it purred."
 
 
 def load(
@@ -230,6 +230,12 @@ class Model:
         """The parts of its blocks that linear maps can stand in for, of `lens.plans.PARTS`."""
         return tuple(part for part in PARTS if self._has(part))
 
+    @property
+    def sample(self) -> tuple[int, ...]:
+        """The tokens of a short text, on which is tried what is said of a model."""
+        without_text = tuple(range(min(8, self.vocab_size)))
+        return without_text if self._tokenizer() is None else self.encode(SAMPLE).ids
+
     def fetch(self) -> None:
         """Bring its weights and its tokenizer into memory, if they are not there."""
         _ = self.hf, self.tokenizer
@@ -327,5 +333,4 @@ class Model:
         return spans
 
     def _sample(self, hf: Any) -> dict[str, Tensor]:
-        without_text = range(min(8, self.vocab_size))
-        return batch(hf, [without_text if self._tokenizer() is None else self.encode(SAMPLE).ids], "right")
+        return batch(hf, [self.sample], "right")

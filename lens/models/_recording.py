@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from lens.models._model import Model
 
-__all__ = ["Passage", "Recording", "Replay", "Run", "passages", "run", "run_without_head"]
+__all__ = [
+    "Passage",
+    "Recording",
+    "Replay",
+    "Run",
+    "forward_without_head",
+    "passages",
+    "run",
+    "run_without_head",
+]
 
 Passage = tuple[str, int, int]  # a part, the block, and the number of the span in it
 
@@ -99,9 +108,15 @@ def run(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> Run:
 
 def run_without_head(hf: Any, anatomy: Anatomy, inputs: Mapping[str, Tensor]) -> tuple[tuple[Call, ...], Any]:
     """The calls and streams of `run`, without the price of its logits."""
-    with _noting(anatomy) as (calls, streams), torch.no_grad():
-        hf.base_model(**inputs, **_plainly(hf), return_dict=True)
+    with _noting(anatomy) as (calls, streams):
+        forward_without_head(hf, inputs)
     return tuple(calls), _together(streams)
+
+
+def forward_without_head(hf: Any, inputs: Mapping[str, Tensor]) -> None:
+    """The model as far as its last stream, for those who listen to its blocks."""
+    with torch.no_grad():
+        hf.base_model(**inputs, **_plainly(hf), return_dict=True)
 
 
 @contextmanager

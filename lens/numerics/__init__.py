@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lens.numerics._moments import Moments, Pair, Site
 from lens.numerics._residuals import GROUPS, Residuals
+from lens.numerics._rounding import agree
 from lens.numerics._scores import (
     NO_TOKEN,
     Comparison,
@@ -78,6 +79,7 @@ __all__ = [
     "Sweep",
     "Transfer",
     "affine",
+    "agree",
     "compare",
     "jackknife",
     "joined",

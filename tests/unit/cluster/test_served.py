@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ import pytest
 
 import lens
 from lens.analyses import heldout_sentences
+from lens.wire import frames
+from tests.unit.cluster._asked import MARKS, marked, question, same
 from tests.unit.cluster._served import replica, serving
 
 TEXT = "The old man sat by the fire"
@@ -32,6 +35,7 @@ def test_a_served_engine_answers_and_goes_on_after_its_worker_was_killed() -> No
         assert done == lens.generate(here, TEXT, max_new_tokens=5)
         assert len(written) == 5
 
+        _ask_at_once(address, here)
         _leave(there, texts)
         _idle(address)
 
@@ -48,6 +52,25 @@ def test_a_served_engine_answers_and_goes_on_after_its_worker_was_killed() -> No
         assert np.array_equal(found.loss.value, expected.loss.value)
         assert replica(process).pid != killed[0]
         assert np.array_equal(lens.read(lens.load("demo", engine=address), TEXT).kl, lens.read(here, TEXT).kl)
+
+
+def _ask_at_once(address: str, here: lens.Model) -> None:
+    """Visitors with a mark in each one's text, many at a time: each hears of their own, and it is right."""
+    where, _, token = address.partition("?token=")
+
+    def said(mark: str) -> bytes:
+        headers = {"Authorization": f"Bearer {token}", "X-Lens-Visitor": f"visitor-{mark}".ljust(16, "-")}
+        body = question(here, marked(mark))
+        answer = httpx.post(f"{where}ask", content=body, headers=headers, timeout=60, trust_env=False)
+        assert answer.status_code == 200
+        return answer.content
+
+    with ThreadPoolExecutor(len(MARKS)) as visitors:
+        answers = list(visitors.map(said, MARKS * 4))
+    for mark, answer in zip(MARKS * 4, answers, strict=True):
+        assert [each for each in MARKS if each.encode() in answer] == [mark]
+        (result,) = [value for kind, value in frames([answer]) if kind == "result"]
+        same(result, lens.read(here, marked(mark), casts=("id",), k=5))
 
 
 def _leave(model: lens.Model, texts: list[str]) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import lens
-from lens.analyses import heldout_sentences
+from lens.analyses import heldout_sentences, read_recording
 from lens.cluster._host import Host
+from lens.cluster._recordings import Text
 from lens.cluster._turns import Turns
 from lens.engine import Superseded
-from lens.models import Model
+from lens.models import Model, Recording
 from lens.wire import Engine
 from tests.questions import TEXT
 from tests.unit.cluster._near import near
@@ -41,19 +42,19 @@ def test_a_visitor_is_told_of_no_other(host: Host, address: str) -> None:
     assert not wrong
 
 
-def test_what_is_remembered_is_remembered_for_one_visitor(here: Model) -> None:
+def test_what_is_remembered_is_remembered_for_one_visitor(here: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
+    host = Host({"demo": here})
+    get = host._recordings.get
 
-    class Counted(Host):
-        def _recorded(self, visitor: str, model: Model, said: Any) -> dict[str, Any]:
-            before = self._recordings.held
-            found = super()._recorded(visitor, model, said)
-            made.append((visitor, self._recordings.held > before))
-            return found
+    def counted(text: Text) -> Recording:
+        before = host._recordings._kept.held
+        found = get(text)
+        made.append((text.visitor, host._recordings._kept.held > before))
+        return found
 
-    from lens.analyses import read_recording
-
-    with near(Counted({"demo": here})) as address:
+    monkeypatch.setattr(host._recordings, "get", counted)
+    with near(host) as address:
         for model in (lens.load("demo", engine=address), lens.load("demo", engine=address)):
             for k in (3, 4):
                 tokens = model.encode(TEXT)
