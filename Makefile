@@ -36,7 +36,7 @@ floors: $(READY)
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(READY)
-	@$(PYTEST) -n 2 tests/unit tests/benchmarks tests/contracts tests/oracle tests/architecture
+	@$(PYTEST) -n 2 tests/unit tests/gpu tests/benchmarks tests/contracts tests/oracle tests/architecture
 
 notebook: $(READY)
 	@$(PYTEST) tests/notebooks

@@ -21,9 +21,9 @@ from lens.errors import LensError
 from lens.execution import as_model, execute
 from lens.models import Model, load
 from lens.plans import Plan
+from tests._questions import QUESTIONS, TEXT
 from tests.contracts.test_families import exactly, plain_logits, replayed, rows
 from tests.contracts.test_recipes import PLANS, kept
-from tests.questions import QUESTIONS, TEXT
 
 DEVICE = os.environ.get("LENS_TEST_DEVICE", "cuda")
 NEW, PROMPT = 12, [5, 17, 80, 4, 33]

@@ -18,7 +18,7 @@ from lens.cluster._kept import Kept
 from lens.errors import EngineError, MapsError
 from lens.models import Model
 from lens.wire import waiting
-from tests.questions import TEXT
+from tests._questions import TEXT
 from tests.unit.cluster._near import at, near
 
 

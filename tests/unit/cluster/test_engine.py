@@ -15,7 +15,7 @@ from lens.casts import Maps
 from lens.cluster._host import Host
 from lens.errors import LensError, MapsError, ModelError, PlanError, TextError
 from lens.models import Model
-from tests.questions import QUESTIONS, TEXT, TEXTS
+from tests._questions import QUESTIONS, TEXT, TEXTS
 from tests.unit.cluster._near import near
 
 

@@ -14,7 +14,7 @@ from lens.cluster._host import Host
 from lens.errors import EngineError, LensError
 from lens.models import Model
 from lens.wire import MEDIA, calls, encode, frames
-from tests.questions import TEXT
+from tests._questions import TEXT
 from tests.unit.cluster._near import TOKEN, at, near
 
 

@@ -17,7 +17,7 @@ from lens.cluster._turns import Turns
 from lens.engine import Superseded
 from lens.models import Model, Recording
 from lens.wire import Engine
-from tests.questions import TEXT
+from tests._questions import TEXT
 from tests.unit.cluster._near import near
 
 
