@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from traitlets import default
@@ -15,6 +15,15 @@ __all__ = ["Channel", "Kernel"]
 
 class Kernel(ServerKernelManager):
     """Jupyter's, which was active when it was made: looked at before it has said a word, Jupyter's own is an error."""
+
+    _events: ClassVar[Any] = None
+
+    @default("event_logger")
+    def _shared(self) -> Any:
+        """One for all kernels: each of its own reads its schema anew, and leaves a logger in Python's list for good."""
+        if Kernel._events is None:
+            Kernel._events = super()._default_event_logger()
+        return Kernel._events
 
     @default("last_activity")
     def _made(self) -> datetime:

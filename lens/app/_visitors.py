@@ -50,6 +50,11 @@ class Seats:
         if seat.kernel in self.kernels:
             await ensure_async(self.kernels.shutdown_kernel(seat.kernel, now=True))
 
+    async def look_after(self, seat: Seat) -> None:
+        """Free the seat of a page that was sent and never heard of."""
+        if seat.kernel in self.kernels and not self.kernels.kernel_model(seat.kernel)["connections"]:
+            await self.leave(seat)
+
 
 class _SeatedKernels:
     """The kernel manager as a page sees it: the kernel that it gets is the seat's."""
@@ -105,18 +110,13 @@ class Page(TornadoVoilaHandler):
         if seat.left:  # it closed while its kernel was starting
             await self.seats.leave(seat)
         else:
-            IOLoop.current().call_later(NEVER_CAME, self._look_after, seat)
+            IOLoop.current().call_later(NEVER_CAME, self.seats.look_after, seat)  # this page may be forgotten meanwhile
 
     def on_connection_close(self) -> None:
         """A visitor closed the page before it was whole: its own script can't tell the kernel."""
         super().on_connection_close()
         if self.seat:
             IOLoop.current().add_callback(self.seats.leave, self.seat)
-
-    async def _look_after(self, seat: Seat) -> None:
-        kernels = self.seats.kernels
-        if seat.kernel in kernels and not kernels.kernel_model(seat.kernel)["connections"]:
-            await self.seats.leave(seat)
 
     def _full(self) -> None:
         self.set_status(503)

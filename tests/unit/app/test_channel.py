@@ -82,3 +82,12 @@ def test_a_kernel_that_has_said_nothing_yet_is_looked_at_without_an_error(
 def test_the_server_makes_such_kernels() -> None:
     server = _Server(config=configuration(Path("book.ipynb"), Options()))
     assert KERNELS(parent=server).kernel_manager_factory(kernel_name="x").last_activity is not None
+
+
+def test_kernels_share_what_their_events_go_to() -> None:
+    """One each would leave a logger for every visitor in Python's list of them, which is never emptied."""
+    first, names = Kernel().event_logger, set(logging.Logger.manager.loggerDict)
+    assert Kernel().event_logger is first
+    assert set(logging.Logger.manager.loggerDict) == names
+    assert "https://events.jupyter.org/jupyter_server/kernel_actions/v1" in first.schemas
+    assert ServerKernelManager().event_logger is not ServerKernelManager().event_logger  # or Kernel's own is not needed
