@@ -21,9 +21,10 @@ PARTS = {
     "memory": [],
     "growth": ["--picture", str(ROOT / "docs" / "growth.svg")],
     "picture": [],
+    "visitors": [],
 }
 SHORT = {"fit": ["--sentences", "800"], "sweep": ["--texts", "2", "--rounds", "1"]}  # of long ones; they take no turns
-ON_GPU = {"read": ["--tokens", "64"], "generate": []}
+ON_GPU = {"read": ["--tokens", "64"], "generate": [], "visitors": []}
 
 
 def main() -> None:
