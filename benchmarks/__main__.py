@@ -21,9 +21,10 @@ PARTS = {
     "memory": [],
     "growth": ["--picture", str(ROOT / "docs" / "growth.svg")],
     "picture": [],
+    "visitors": [],
 }
 SHORT = {"fit": ["--sentences", "800"], "sweep": ["--texts", "2", "--rounds", "1"]}  # of long ones; they take no turns
-ON_GPU = {"read": ["--peers", *PEERS], "generate": [], "device": []}
+ON_GPU = {"read": ["--peers", *PEERS], "generate": [], "device": [], "visitors": []}
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from lens.execution import maps_for
 from lens.models import Model, Recording, Tokens, apart, likeness, separable
 from lens.wire import RECORDING, encode
 
-LENGTHS = (8, 16), (40, 64)  # tokens of a text, from and to
+SHORTEST, LONGEST = 8, 16  # tokens of a visitor's text
 READINGS = {"one token": {"position": -1}, "every token": {}}
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     asked = options(
         __doc__,
         visitors={"nargs": "+", "type": int, "default": [1, 4, 10, 30]},
-        together={"nargs": "+", "type": int, "default": [2, 4, 16], "help": "texts of one forward"},
+        together={"nargs": "+", "type": int, "default": [4, 8], "help": "texts of one forward"},
         tokens={"nargs": "+", "type": int, "default": [8, 16, 32, 64, 128], "help": "of each"},
     )
     say(f"n = {asked.rounds} rounds in turns. {machine(clock=asked.clock)}.\n")
@@ -53,7 +53,7 @@ def recordings(model: Model, asked: argparse.Namespace) -> None:
     rows = []
     for length in asked.tokens:
         tokens = model.encode(text_of(model, length))
-        assert separable(model, likeness(length))
+        assert separable(model, likeness(length)), f"texts of {length} tokens are read one by one"
         rows.append([length, *(written(compared(model, [tokens] * count, asked)) for count in asked.together)])
     say(f"{model.name}: recordings of some texts in one forward, taken apart ÷ one by one\n")
     say(table(["tokens of each", *(f"{count} texts" for count in asked.together)], rows))
@@ -76,30 +76,21 @@ def waited(model: Model, work: Callable[[], object]) -> None:
 def visits(model: Model, maps: Maps | None, asked: argparse.Namespace) -> None:
     """A table of a host that reads together ÷ one that does not."""
     rows = []
-    for shortest, longest in LENGTHS:
-        for count, (reading, more) in product(asked.visitors, READINGS.items()):
-            visit = Visit(model, maps, texts_of(model, count, shortest, longest), more, asked.threads)
-            measures = {"together": visit.together, "one by one": visit.one_by_one}
-            spent = interleaved(measures, asked.rounds, asked.clock)
-            together, single = spent["together"], spent["one by one"]
-            where = [f"{shortest}–{longest}", reading, count, f"{mean(visit.forwards):.1f}"]
-            rows.append([*where, single, together, written(together.ratio(single))])
-    say(f"{model.name}: visitors who ask at once\n")
-    heads = [
-        "tokens",
-        "a reading of",
-        "visitors",
-        "forwards",
-        "one by one, ms",
-        "together, ms",
-        "together ÷ one by one",
-    ]
-    say(table(heads, rows))
+    for count, (reading, more) in product(asked.visitors, READINGS.items()):
+        visit = Visit(model, maps, texts_of(model, count), more, asked.threads)
+        measures = {"together": visit.together, "one by one": visit.one_by_one}
+        spent = interleaved(measures, asked.rounds, asked.clock)
+        together, single = spent["together"], spent["one by one"]
+        forwards = f"{mean(visit.forwards):.1f}"
+        rows.append([reading, count, forwards, single, together, written(together.ratio(single))])
+    say(f"{model.name}: visitors who ask at once, each about a text of {SHORTEST} to {LONGEST} tokens\n")
+    heads = "a reading of | visitors | forwards | one by one, ms | together, ms | together ÷ one by one"
+    say(table(heads.split(" | "), rows))
 
 
-def texts_of(model: Model, count: int, shortest: int, longest: int) -> list[Tokens]:
+def texts_of(model: Model, count: int) -> list[Tokens]:
     chance = random.Random(0)
-    lengths = [chance.randint(shortest, longest) for _ in range(count)]
+    lengths = [chance.randint(SHORTEST, LONGEST) for _ in range(count)]
     return [model.encode(text_of(model, length)) for length in lengths]
 
 

@@ -6,11 +6,11 @@ from asyncio import Future
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 from traitlets import default
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-__all__ = ["Channel", "Kernel"]
+__all__ = ["Channel", "Kernel", "Kernels"]
 
 
 class Kernel(ServerKernelManager):
@@ -28,6 +28,20 @@ class Kernel(ServerKernelManager):
     @default("last_activity")
     def _made(self) -> datetime:
         return datetime.now(UTC)
+
+
+class Kernels(AsyncMappingKernelManager):
+    """Jupyter's, which keeps the line to a kernel whose page is away, but no longer than the kernel.
+
+    A page that closes tells its kernel to end and then hangs up: Jupyter took that for an absence, and kept four
+    sockets of each visitor until it was stopped, or had no more files to open.
+    """
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Called when a kernel has ended, however it did."""
+        if kernel_id in self:
+            self.stop_buffering(kernel_id)  # type: ignore[no-untyped-call]
+        return super().remove_kernel(kernel_id)
 
 
 class Channel(VoilaKernelWebsocketHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import shutil
@@ -30,7 +31,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from lens._version import __version__
-from lens.app._channel import Channel, Kernel
+from lens.app._channel import Channel, Kernel, Kernels
 from lens.app._fork import KERNEL, WarmProcess
 from lens.app._kernel import ARGUMENTS
 from lens.app._options import LOOPBACK, Options
@@ -132,6 +133,7 @@ def configuration(notebook: Path, options: Options) -> Config:
                 "preheat_kernel": options.preheat > 0,
                 "default_pool_size": options.preheat,
                 "kernel_spec_manager_class": _Forking if options.fork else _ThisPython,
+                "multi_kernel_manager_class": Kernels,
             },
             "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
             "MappingKernelManager": {
@@ -236,6 +238,10 @@ class _Server(Voila):
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._handle_signal_stop)
         self.ioloop.add_callback(self._announce)
+        # What is here now stays. Else Python looks for what visitors left only once that is a quarter of all there is.
+        gc.collect()
+        gc.freeze()
+        gc.collect()  # now it counts anew
         try:
             self.ioloop.start()
         finally:

@@ -13,8 +13,9 @@ from lens.models import Model, Recording, Tokens, apart, likeness, separable
 
 __all__ = ["Recordings", "Text"]
 
-TEXTS: Final = 16  # of one forward
+TEXTS: Final = 8  # of one forward: with more, little is gained, and whoever comes first waits for all
 TOKENS: Final = 256  # of one forward, padding included
+LONGEST: Final = 64  # tokens of a text: two of 128 take as long together as one after the other
 
 
 @dataclass(eq=False)
@@ -107,7 +108,8 @@ class Recordings:
 
 def _alike(one: Text, other: Text) -> bool:
     """Whether one text, which waits, may be read together with another."""
-    return one.model is other.model and _size(one) == _size(other) and not (one.alone or other.alone) and one.wanted()
+    like = one.model is other.model and _size(one) == _size(other) <= likeness(LONGEST)
+    return like and not (one.alone or other.alone) and one.wanted()
 
 
 def _size(text: Text) -> int:

@@ -13,7 +13,7 @@ from benchmarks._picture import loglog
 from benchmarks.growth import slope
 
 
-@pytest.mark.parametrize("name", ["read", "slider", "generate", "start", "growth"])
+@pytest.mark.parametrize("name", ["read", "slider", "generate", "start", "growth", "visitors"])
 def test_it_runs(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", [name, "--tiny", "--rounds", "1", "--threads", "1"])
     import_module(f"benchmarks.{name}").main()

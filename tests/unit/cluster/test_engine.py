@@ -1,4 +1,4 @@
-"""What a shared engine says is what the model says here, to the last bit."""
+"""What a shared engine says to one visitor at a time is what the model says here, to the last bit."""
 
 from __future__ import annotations
 
