@@ -264,6 +264,22 @@ def test_leaving_frees_the_kernel(leave: str, slider_page: OpenPage, open_page: 
     eventually(clock, lambda: status(kernel) == 404)
 
 
+def test_visitors_who_vanish_leave_nothing_open(
+    slider_page: OpenPage, open_page: OpenPage, slider_address: str
+) -> None:
+    """Jupyter kept four sockets of each, and ZeroMQ opens no more than 1,023: after 257 visitors there was no page."""
+    clock, port = open_page("about:blank"), str(urlsplit(slider_address).port)
+    server = next(each for each in psutil.Process().children() if port in each.cmdline())
+    counts = []
+    for _ in range(4):
+        page = slider_page()
+        kernel = f"{slider_address}api/kernels/{kernel_of(page)}"
+        page.context.close()  # as a browser that is ended: it says that it leaves, and hangs up before it is answered
+        eventually(clock, lambda: status(kernel) == 404)  # noqa: B023 - asked at once
+        counts.append(server.num_fds())
+    assert counts[-1] - counts[0] < len(counts), counts
+
+
 # ---------------------------------------------------------------- strangers
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler, WebSocketProtocol13
+from voila.configuration import VoilaConfiguration
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-from lens.app._channel import Channel, Kernel
+from lens.app._channel import Channel, Kernel, Kernels
 from lens.app._options import Options
 from lens.app._serve import _Server, configuration
 
@@ -91,3 +93,32 @@ def test_kernels_share_what_their_events_go_to() -> None:
     assert set(logging.Logger.manager.loggerDict) == names
     assert "https://events.jupyter.org/jupyter_server/kernel_actions/v1" in first.schemas
     assert ServerKernelManager().event_logger is not ServerKernelManager().event_logger  # or Kernel's own is not needed
+
+
+class _Line:
+    """Of a kernel's sockets one."""
+
+    def __init__(self) -> None:
+        self.socket = SimpleNamespace(closed=False)
+
+    def on_recv(self, _: Any) -> None:
+        """What comes is kept."""
+
+    def close(self) -> None:
+        self.socket.closed = True
+
+
+@pytest.mark.parametrize(("kind", "closed"), [(Kernels, True), (AsyncMappingKernelManager, False)])
+def test_the_lines_to_a_kernel_end_with_it(kind: Any, closed: bool) -> None:
+    """A page that hangs up while its kernel is ending makes Jupyter keep its lines; its own keeps them for good."""
+    kernels, line = kind(log=logging.getLogger("test")), _Line()
+    kernels._kernels["ending"] = object()
+    kernels.start_buffering("ending", "page", {"shell": line})
+    kernels.remove_kernel("ending")
+    assert (line.socket.closed, "ending" in kernels._kernel_buffers) == (closed, not closed)
+    assert kernels.remove_kernel("never was") is None
+
+
+def test_the_server_takes_such_kernels() -> None:
+    given = configuration(Path("book.ipynb"), Options())
+    assert VoilaConfiguration(config=given).multi_kernel_manager_class is Kernels
