@@ -62,7 +62,7 @@ def _amount(text: str) -> float:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
-    from lens.cluster import Serving, silent, start, stop
+    from lens.cluster import Serving, died, start, stop
     from lens.models import resolve
 
     if chosen.public and chosen.token:
@@ -94,8 +94,8 @@ def _serve(chosen: argparse.Namespace) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: ended.set())
         print(f"An engine with {', '.join(chosen.models)} is at {address} …  Ctrl-C stops it", flush=True)
-        while silent(serving, ended):
-            print("The engine's cluster has died. It is started anew …", flush=True)
+        while died(serving, ended):
+            print("The engine's cluster has died, and is started anew …", flush=True)
             stop()
             start(serving)
             print(f"The engine is back at {address}", flush=True)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from lens.cluster._fit import Workers
 from lens.cluster._ray import ray
-from lens.cluster._serve import Serving, silent, start, stop
+from lens.cluster._serve import Serving, died, start, stop
 
-__all__ = ["Serving", "Workers", "ray", "silent", "start", "stop"]
+__all__ = ["Serving", "Workers", "died", "ray", "start", "stop"]

@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,18 +13,14 @@ from functools import partial
 from threading import Event
 from typing import Any, Final
 
-import httpx
-
 from lens.cluster._ray import ray
 from lens.errors import LensError
 
-__all__ = ["Serving", "silent", "start", "stop"]
+__all__ = ["Serving", "died", "start", "stop"]
 
 NAME: Final = "lens"  # of the application
 ATTEMPTS: Final = 5  # to start a cluster
-LOOK: Final = 5.0  # seconds between looks whether an engine still answers
-SILENCE: Final = 30.0  # seconds without any answer after which its cluster is dead; who asked waits for twice that
-EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one listens, and where one asks
+LOOK: Final = 5.0  # seconds between looks whether the cluster still lives
 STOPPING: Final = 5.0  # seconds in which a replica that is told to stop lets its work end
 # What takes requests is replaced once it has failed three looks: soon where it has died, not where it is slow to start.
 LOOKS: Final = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
@@ -127,34 +122,32 @@ def stop() -> None:
     from ray import serve as ray_serve
 
     with suppress(Exception):
-        ray_serve.shutdown()  # type: ignore[no-untyped-call]
+        if _lives():
+            ray_serve.shutdown()  # type: ignore[no-untyped-call]
     ray().shutdown()
 
 
-def silent(serving: Serving, ended: Event) -> bool:
-    """Wait while the engine answers: False once `ended` is set, True once its cluster must have died.
+def died(serving: Serving, ended: Event) -> bool:
+    """Wait: False once `ended` is set, True once the cluster that was started for the engine has died.
 
     A cluster that was there before is its host's affair: for that one, this only waits.
     """
-    heard = time.monotonic()
     while not ended.wait(LOOK):
-        if serving.address is not None or _answers(serving):
-            heard = time.monotonic()
-        elif time.monotonic() - heard > SILENCE:
+        if serving.address is None and not _lives():
             return True
     return False
 
 
-def _answers(serving: Serving) -> bool:
-    """Whether anything does, whatever it says."""
-    host = EVERYWHERE.get(serving.host, serving.host)
-    try:
-        httpx.get(
-            f"http://{f'[{host}]' if ':' in host else host}:{serving.port}/-/healthz", timeout=LOOK, trust_env=False
-        )
-    except httpx.TransportError:
+def _lives() -> bool:
+    """Whether this program's cluster has a head and a machine. A dead head must not be asked: Ray ends who does."""
+    if not ray().is_initialized():
         return False
-    return True
+    host, _, port = ray().get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), LOOK).close()
+    except OSError:
+        return False
+    return any(node["Alive"] for node in ray().nodes())
 
 
 def _join(serving: Serving) -> None:
