@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["apart", "likeness", "separable"]
 
+WIDE = (torch.float32, torch.float64)
 SHORT = 5  # texts of up to 2⁵ tokens are alike: what padding adds to them costs little
 
 _tried: WeakKeyDictionary[Model, dict[int, bool]] = WeakKeyDictionary()
@@ -46,7 +47,8 @@ def separable(model: Model, alike: int) -> bool:
     """Whether texts of that `likeness` can be read in one forward and taken apart, which is tried once.
 
     Not with a model whose rows may depend on each other: one in int8 looks for outliers in the whole batch, and where
-    experts are chosen, rounding may choose others.
+    experts are chosen, rounding may choose others. Nor in half precision, whose rounding shows: a text's numbers would
+    hang on who else is read.
     """
     tried = _tried.setdefault(model, {})
     if alike not in tried:
@@ -86,6 +88,8 @@ def _calls(model: Model, row: Sequence[int]) -> tuple[Call, ...]:
 
 
 def _row_by_row(model: Model) -> bool:
+    if model.dtype not in WIDE:
+        return False
     named = (f"{name} {type(module).__name__}".lower() for name, module in model.hf.named_modules())
     return not getattr(model.hf, "is_quantized", False) and not any("expert" in each for each in named)
 

@@ -142,6 +142,12 @@ def test_positions_that_depend_on_the_longest_text_are_found_out() -> None:
     assert separable(model, SHORT + 1)  # all of them are longer
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_read_one_by_one(dtype: torch.dtype, build: Callable[..., Any]) -> None:
+    assert separable(lens.models.load(build("gpt2")), SHORT)
+    assert not separable(lens.models.load(build("gpt2").to(dtype)), SHORT)
+
+
 def test_a_quantised_model_is_read_one_by_one(build: Callable[..., Any]) -> None:
     hf = build("llama")
     hf.is_quantized = True
