@@ -38,8 +38,8 @@ def main() -> None:
         tokens={"nargs": "+", "type": int, "default": [8, 16, 32, 64, 128], "help": "of each"},
     )
     say(f"n = {asked.rounds} rounds in turns. {machine(clock=asked.clock)}.\n")
-    small = gpt2(**size(asked.tiny), device=asked.device)
-    demo = lens.load("demo", device=asked.device)
+    small = gpt2(**size(asked.tiny), device=asked.device, exact=True)
+    demo = lens.load("demo", device=asked.device, dtype="float32")
     if asked.tiny:
         asked.visitors, asked.together, asked.tokens = [3], [2], [8]
     for name, model, maps in (("demo", demo, maps_for(demo)), ("GPT-2 small", small, made_maps(small))):
