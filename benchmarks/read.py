@@ -66,7 +66,7 @@ def main() -> None:
     rows = [[name, each, written(each.ratio(bare)), written(each.ratio(whole))] for name, each in spent.items()]
     say(table(["what", "ms, median (quartiles)", "× bare forward", "× lens.read"], rows))
     for name, said in alike.items():
-        say(f"{name} {PEERS[name]}: {said}")
+        say(f"- {name} {PEERS[name]}: {said}")
     goals(spent, alike)
 
 
