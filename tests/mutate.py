@@ -40,7 +40,7 @@ FIT = (
     "tests/oracle/test_fit.py::test_several_kinds_in_one_go_equal_scikit_learn",
     "tests/oracle/test_fit.py::test_what_cannot_be_fitted_is_said",
 )
-PLANS = ("tests/unit/plans",)
+PLANS = tuple(f"tests/unit/plans/test_{name}.py" for name in ("grammar", "edges", "refusals", "json", "properties"))
 TESTS: dict[str, tuple[str, ...]] = {
     "numerics/_moments": ("tests/oracle/test_moments.py",),
     "numerics/_solve": ("tests/oracle/test_moments.py",),
@@ -50,6 +50,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/contracts/test_plans.py",
     ),
     "execution/_trie": (
+        f"{RUN[0]}::test_plans_that_share_a_beginning_end_where_each_ends_alone",
         f"{SURGERY}equal_plans_run_once_and_beginnings_are_shared",
         f"{SURGERY}a_linear_part_is_not_taken_for_the_true_block_beside_it",
         f"{SURGERY}memory_and_positions_change_no_number",
@@ -62,7 +63,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{RECIPES}a_model_that_keeps_nothing_writes_the_same",
         "tests/unit/test_limits.py::test_a_sweep_and_a_text_written_on_are_measured",
     ),
-    "execution/_onward": ("tests/contracts/test_onward.py",),
+    "execution/_onward": ("tests/contracts/test_onward.py", "-k", "not together or attention0-"),
     "execution/_planned": (
         f"{RECIPES}a_cache_of_another_plan_is_refused",
         f"{RECIPES}keys_and_values_are_taken_by_either_name",
@@ -73,7 +74,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "execution/_run": RUN,
     "execution/_maps": RUN,
-    "execution/_export": ("tests/contracts/test_export.py",),
+    "execution/_export": (
+        "tests/contracts/test_export.py",
+        "-k",
+        "not saved_is_the_plan or gpt2 or qwen3 or modernbert or albert- or gpt_neo-",
+    ),
     "casts/identity": FIT,
     "casts/mat": FIT,
     "casts/affine": FIT,
@@ -84,7 +89,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "plans/_grammar": PLANS,
     "plans/_plan": PLANS,
     "plans/_stages": PLANS,
-    "plans/_alternation": PLANS,
+    "plans/_alternation": ("tests/unit/plans/test_recipe_edges.py",),
 }
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

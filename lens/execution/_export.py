@@ -62,13 +62,10 @@ def save_checkpoint(model: Model, plan: str | Plan, folder: str | Path) -> Path:
 
 
 def _reordered(model: Model, order: list[int]) -> Any:
+    """The model with copies of its blocks in that order, to be saved: what a block knows of its place is as it was."""
     other = copy.deepcopy(model.hf)
     parent, _, name = model.anatomy.family.blocks.rpartition(".")
     blocks = nn.ModuleList([copy.deepcopy(model.anatomy.blocks[block]) for block in order])
-    for place, block in enumerate(blocks):
-        for module in block.modules():
-            if isinstance(getattr(module, "layer_idx", None), int):
-                module.__dict__["layer_idx"] = place
     setattr(other.get_submodule(parent), name, blocks)
     config = other.config.get_text_config()
     config.num_hidden_layers = len(order)
@@ -81,7 +78,7 @@ def _save_whole(folder: Path, *savers: Callable[[Path], Any]) -> None:
     """All files beside the folder first, then into it, the config last: without that there is no model to be read."""
     beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}.tmp")
     try:
-        beside.mkdir(parents=True)
+        beside.mkdir(parents=True)  # fails where a process that died left one: its files are none of this model's
         for save in savers:
             save(beside)
         folder.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from string import ascii_letters
@@ -97,8 +98,19 @@ def test_a_folder_that_holds_something_stays_as_it_is(tiny: Any, letters: Any, t
     save_checkpoint(model, "0-3", empty)
     save_checkpoint(model, "0-3", tmp_path / "deep" / "er" / "still")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"empty"}
-    with pytest.raises(LensError, match=r"could not be written \(.+\)\. Give another folder\."):
+    with pytest.raises(LensError, match=r"could not be written \(Not a directory\)\. Give another folder\."):
         save_checkpoint(model, "0-3", kept / "below a file")
+
+
+def test_what_a_process_left_that_died_comes_into_no_checkpoint(tiny: Any, letters: Any, tmp_path: Path) -> None:
+    model, left = load(tiny("gpt2").hf, tokenizer=letters), tmp_path / f".made.{os.getpid()}.tmp"
+    left.mkdir()
+    (left / "of_another.safetensors").touch()
+    with pytest.raises(LensError, match="could not be written"):
+        save_checkpoint(model, "0-3", tmp_path / "made")
+    save_checkpoint(model, "0-3", tmp_path / "made")
+    assert not (tmp_path / "made" / "of_another.safetensors").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_the_config_comes_last(tiny: Any, letters: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

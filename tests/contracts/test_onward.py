@@ -61,16 +61,19 @@ def test_together_is_one_by_one(case_and_attention: tuple[str, str], tiny: Calla
     assert proofs(model) == [case_and_attention not in ONE_BY_ONE]
 
 
-def test_blocks_that_treat_a_batch_otherwise_are_found_out(tiny: Callable[..., Model]) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_blocks_that_treat_a_batch_otherwise_are_found_out(build: Callable[..., Any], dtype: torch.dtype) -> None:
     """As blocks would whose mask, made for one text, reached only the first of a batch."""
-    model, plan = tiny("gpt2"), Plan.parse("3")
+    model, plan = load(build("gpt2").to(dtype)), Plan.parse("3")
     recording = model.record(tokens(9))
     streams = [torch.randn_like(recording.streams[3]) for _ in range(3)]
     alone = one_by_one(recording, plan, streams)
-    with altered(model, 3, lambda stream: stream[1:].mul_(1.5)):
-        found = onward(recording, plan, streams)
-    torch.testing.assert_close(torch.cat(found), torch.cat(alone))
-    assert proofs(model) == [False]
+    for share in (1.0, 1.2):
+        with altered(model, 3, lambda stream, share=share: stream[1:].mul_(share)):  # type: ignore[misc]
+            found = onward(recording, plan, streams)
+        torch.testing.assert_close(torch.cat(found), torch.cat(alone))
+        assert proofs(model) == [share == 1.0]
+        _onward._proofs.clear()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from lens.casts import Card, Maps, casts
+from lens.casts import Card, Maps, casts, store_folder
 from lens.errors import LensError, MapsError
 
 CARD = Card(
@@ -291,3 +291,27 @@ def test_whether_a_repository_is_private_and_whose_token_reach_the_hub(monkeypat
     monkeypatch.setattr("lens.casts._maps.push", lambda *given, **options: asked.append((given[0], options)))
     Maps(CARD, {}).push_to_hub("me/maps", private=True, token="t")
     assert asked == [("me/maps", {"private": True, "token": "t"})]
+
+
+def test_maps_say_what_they_hold(maps: Maps) -> None:
+    joined = maps.merged(Maps(CARD, {"affine.0.3.matrix": torch.eye(4), "affine.0.3.bias": torch.ones(4)}))
+    orders = ("mat 3, affine 1", "affine 1, mat 3")
+    assert repr(joined) in [f"Maps(of 'tiny': {held}; .card says where from)" for held in orders]
+    parts = Maps(CARD, {"~ln.1.0.matrix": torch.eye(4), "~ln.1.1.matrix": torch.eye(4)})
+    assert repr(parts) == "Maps(of 'tiny': no pairs, ~ln of 1 blocks; .card says where from)"
+
+
+def test_a_card_can_be_read_by_a_person(tmp_path: Path) -> None:
+    Maps(replace(CARD, corpus="naïve 東京"), {}).save(tmp_path)
+    assert '"corpus": "naïve 東京"' in (tmp_path / "card.json").read_text(encoding="utf-8")
+
+
+def test_maps_that_were_fitted_before_are_found_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later release looks in the same folder."""
+    monkeypatch.delenv("LENS_MAPS", raising=False)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
+    assert store_folder("f" * 64) == tmp_path / "lens" / "maps" / ("f" * 16)
+    monkeypatch.setenv("LENS_MAPS", str(tmp_path / "mine"))
+    assert store_folder("f" * 64) == tmp_path / "mine" / ("f" * 16)

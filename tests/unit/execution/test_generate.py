@@ -79,6 +79,13 @@ def test_it_ends_where_the_tokenizer_says_so(hf: Any, model: Model, byte_level: 
     assert generate(load(hf, tokenizer=tokenizer), TEXT, max_new_tokens=16).ids == tuple(free[: place + 1])
 
 
+def test_a_config_that_keeps_nothing_changes_no_token(hf: Any, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As models are often saved that were just trained: what is written on needs the keys and values all the same."""
+    expected = generate(model, TEXT, max_new_tokens=8)
+    monkeypatch.setattr(hf.config, "use_cache", False)
+    assert generate(model, TEXT, max_new_tokens=8) == expected
+
+
 def of_length(model: Model, count: int) -> str:
     return next(text for n in range(100) if len(model.encode(text := "z " * n + "q")) == count)
 

@@ -13,8 +13,8 @@ import torch
 
 import lens
 from lens.casts import Maps, store_folder
-from lens.errors import MapsError
-from lens.execution import execute, keep_maps, maps_for, outcome
+from lens.errors import MapsError, PlanError
+from lens.execution import as_model, execute, finals, keep_maps, maps_for, outcome, trie
 from lens.models import Model, Recording, Replay
 from lens.plans import Plan
 
@@ -79,6 +79,17 @@ def test_true_blocks_that_a_plan_begins_with_come_from_the_recording(
         found = outcome(recording, parsed, maps=maps)
     assert torch.equal(found, expected)
     assert ran == OUTCOMES[plan]
+
+
+def test_plans_that_share_a_beginning_end_where_each_ends_alone(demo: Model, recording: Recording) -> None:
+    plans, maps = [Plan.parse(text) for text in (*OUTCOMES, "1-11", "1-2 7", "0-3 [8|9] 11")], maps_for(demo)
+    root = trie(plans)
+    with counted(demo) as ran:
+        ended = {number: end for numbers, end in finals(recording, root, maps=maps) for number in numbers}
+    assert len(ran) == root.applications
+    assert sorted(ended) == list(range(len(plans)))
+    for number, plan in enumerate(plans):
+        assert torch.equal(ended[number], execute(recording, plan, maps=maps)[-1]), plan
 
 
 @pytest.mark.parametrize("plan", ["0-4 [5] 6-11", "0-4 [5]+ 6-11", "0-4 [(5 6)] 7-11", "0-4 [5]x1 [6]+ 7-11"])
@@ -147,6 +158,22 @@ def test_maps_of_another_model_are_refused_by_name(demo: Model, change: dict[str
     for plan in ("0-3 mat(4>12)", "0-3"):
         with pytest.raises(MapsError, match=r"another.* demo"):
             lens.run(demo, TEXT, plan, maps=other)
+
+
+def test_maps_are_looked_for_where_a_plan_needs_them_and_nowhere_else(demo: Model, elsewhere: Path) -> None:
+    """Those kept here are damaged: it is said to whoever uses them, and to nobody else."""
+    folder = store_folder(demo.fingerprint)
+    folder.mkdir()
+    (folder / "card.json").write_text("damaged")
+    assert lens.run(demo, TEXT, "0-3 (4-5) [6|7] id(7>8) 8-11").logits.isfinite().all()
+    for plan in ("0-11~attn", "(mat(0>4)) 4-11"):
+        with pytest.raises(MapsError, match="is not a card of fitted maps"):
+            lens.run(demo, TEXT, plan)
+
+
+def test_a_plan_that_does_not_fit_is_refused_before_anything_runs(demo: Model) -> None:
+    with pytest.raises(PlanError, match="block 12 does not exist"):
+        as_model(demo, Plan.parse("0-12"))
 
 
 @pytest.mark.parametrize("plan", ["0 mat(1>3) 3", "0-2 3~attn", "0 [1|(mat(1>2) 2)] 3"])
