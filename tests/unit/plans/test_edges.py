@@ -7,7 +7,7 @@ import math
 import pytest
 
 from lens.errors import PlanError
-from lens.plans import MAX_NESTING, Blocks, Group, Jump, Parallel, Plan
+from lens.plans import MAX_NESTING, MAX_TEXT, Blocks, Group, Jump, Parallel, Plan
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,18 @@ def test_what_is_wrong_with_a_group_or_a_parallel_stage_is_named() -> None:
         Parallel([Blocks(0, 0)])  # type: ignore[arg-type]
     with pytest.raises(PlanError, match=r"^times must be a whole number, not 'x'"):
         Group((Blocks(0, 0),), "x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("0-3", 0), ("3-0", 6), ("0 2 1 3", 1), ("1 0", 1), ("2 mat(2>4) 0", 1), ("1 [0|2] 0", 1), ("5 5 4", 2)],
+)
+def test_pairs_that_run_in_another_order_are_counted(text: str, count: int) -> None:
+    """What jumps or runs side by side has no order."""
+    assert Plan.parse(text).inversions == count
+
+
+def test_a_plan_of_the_longest_text_is_one() -> None:
+    longest = Plan((Jump("a" * (MAX_TEXT - len("(0>1)")), 0, 1),))
+    assert len(str(longest)) == MAX_TEXT
+    assert Plan.parse(str(longest)) == longest
