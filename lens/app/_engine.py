@@ -96,11 +96,11 @@ def _serve(chosen: argparse.Namespace) -> None:
         print(f"An engine with {', '.join(chosen.models)} is at {address} …  Ctrl-C stops it", flush=True)
         while died(serving, ended):
             print("The engine's cluster has died, and is started anew …", flush=True)
-            stop()
+            stop(serving)
             start(serving)
             print(f"The engine is back at {address}", flush=True)
     finally:
-        stop()
+        stop(serving)
 
 
 def _whole(name: str) -> str:

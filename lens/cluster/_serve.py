@@ -76,7 +76,7 @@ def start(serving: Serving) -> str:
     try:
         _run(serving)
     except Exception as error:  # noqa: BLE001 - whatever Ray says of it
-        stop()
+        stop(serving)
         raise LensError(f"The engine did not start: {_last_line(error)}") from None
     return f"http://{serving.host}:{serving.port}/" + (f"?token={serving.token}" if serving.token else "")
 
@@ -117,12 +117,12 @@ def _require_free(serving: Serving) -> None:
             ) from None
 
 
-def stop() -> None:
+def stop(serving: Serving) -> None:
     """End the application, and the cluster if it was started for it."""
     from ray import serve as ray_serve
 
     with suppress(Exception):
-        if _lives():
+        if serving.address is not None or _lives():
             ray_serve.shutdown()  # type: ignore[no-untyped-call]
     ray().shutdown()
 
