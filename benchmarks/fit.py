@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def in_fours(model: Model, texts: Sequence[str]) -> float:
     rows = [tokens for batch in batches(model, texts, "one", 0) for tokens in batch.tokens]
     rows = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
     one = next(batches(model, texts[:1], "one", 0))
-    fours = [Batch(tuple(rows[i : i + 4]), one.rows, one.positions, one.sentences) for i in range(0, len(rows), 4)]
+    fours = [replace(one, tokens=tuple(rows[place : place + 4])) for place in range(0, len(rows), 4)]
     return timed(lambda: forwards(model, fours))
 
 
