@@ -223,6 +223,17 @@ def made_maps(model: Model, pairs: Sequence[tuple[int, int]] | None = None) -> M
     return Maps(card, made)
 
 
+def until_done(model: Model, work: Callable[[], object]) -> Callable[[], object]:
+    """The work without gradients, and the wait for what a GPU does of it behind the caller's back."""
+
+    def done() -> None:
+        with torch.no_grad():
+            work()
+        model.wait()
+
+    return done
+
+
 def text_of(model: Model, tokens: int) -> str:
     """A text of exactly so many tokens."""
     words = (TEXT + " ") * (1 + tokens // 10)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -26,6 +27,7 @@ from benchmarks._measure import (
     say,
     table,
     text_of,
+    until_done,
     written,
 )
 from lens.analyses._texts import batches
@@ -72,14 +74,7 @@ def readings(size: str, model: Model, maps: Maps, text: str, asked: argparse.Nam
     ids = torch.tensor([model.encode(text).ids], device=model.device)
     weights = sum(parameter.nbytes for parameter in model.hf.parameters())
 
-    def waited(work: Callable[[], object]) -> Callable[[], object]:
-        def done() -> None:
-            with torch.no_grad():
-                work()
-            model.wait()
-
-        return done
-
+    waited = partial(until_done, model)
     measures = {
         "a forward": waited(lambda: model.hf(ids)),
         "lens.read, id, one position": waited(lambda: lens.read(model, text, casts=("id",), position=-1)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from benchmarks._measure import (
     spread,
     table,
     text_of,
+    until_done,
     written,
 )
 from benchmarks._peers import PEERS, Peer, running
@@ -86,13 +88,7 @@ def ours(model: Model, text: str, maps: Maps) -> dict[str, Callable[[], object]]
     ids, recording = torch.tensor([tokens.ids], device=model.device), model.record(tokens)
     rows = torch.cat([*recording.streams[:-1], *recording.streams[:-1]])[:, : len(tokens)].flatten(0, 1)
 
-    def waited(work: Callable[[], object]) -> Callable[[], object]:
-        def done() -> None:
-            with torch.no_grad():
-                work()
-            model.wait()
-
-        return done
+    waited = partial(until_done, model)
 
     def reread(**more: int) -> Callable[[], object]:
         return waited(lambda: read_recording(recording, tokens, casts=casts, maps=maps, **more))
