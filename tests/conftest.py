@@ -131,6 +131,20 @@ def _shaken(model: Any) -> Any:
     return model
 
 
+def scaled_by_number() -> Any:
+    """GPT-2 as Mistral trained it: a block divides attention by its number, which no weight holds."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    size = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64, "vocab_size": 96}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("gpt2", **size, scale_attn_by_inverse_layer_idx=True)
+    hf = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in hf.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return hf
+
+
 def _built(case: str, attention: str | None = None) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 

@@ -132,12 +132,12 @@ def fit_budget(
     return _budget(model, wanted, kinds, memory)
 
 
-def _budget(model: Model, wanted: Sequence[Pair], kinds: int, memory: int | None, sums: int = 1) -> Budget:
+def _budget(model: Model, wanted: Sequence[Pair], kinds: int, memory: int | None) -> Budget:
     """Beside the model on its GPU, or, where not one pair at a time has room there, in the machine's memory."""
     if model.float64_device != CPU:
         with suppress(LensError):
-            return budget(wanted, model.width, kinds, memory, model.float64_device, sums)
-    return budget(wanted, model.width, kinds, memory, CPU, sums)
+            return budget(wanted, model.width, kinds, memory, model.float64_device)
+    return budget(wanted, model.width, kinds, memory, CPU)
 
 
 def digest(texts: Iterable[str]) -> str:

@@ -67,6 +67,10 @@ class Maps:
         parts = "".join(f", ~{part} of {len(blocks)} blocks" for part, blocks in self.parts.items())
         return f"Maps(of {self.card.model!r}: {held}{parts}; .card says where from)"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What GPUs of this process hold stays here."""
+        return vars(self) | {"_near": {}}
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Maps:
         """Open the maps in `folder`, or else on the Hugging Face hub ("user/name" or "user/name@revision").

@@ -12,11 +12,12 @@ import pytest
 import torch
 import yaml
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerFast
 
 from lens.errors import LensError, PlanError
 from lens.execution import as_model, save_checkpoint, to_mergekit
 from lens.models import Model, load
+from tests.conftest import scaled_by_number
 
 IDS = torch.tensor([[5, 17, 80, 4, 33, 9, 11, 60, 7, 22]])  # more than the windows
 BY_PLACE = "does not do what the plan does, as it chooses masks or positions by a block's place. Use lens.as_model"
@@ -72,14 +73,7 @@ def test_what_was_saved_is_the_plan(
 
 def test_attention_that_is_scaled_by_a_blocks_place_is_refused(letters: Any, tmp_path: Path) -> None:
     """GPT-2 as Mistral trained it: a block is made with its scale, which no weight holds."""
-    size = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64, "vocab_size": 96}
-    torch.manual_seed(0)
-    config = AutoConfig.for_model("gpt2", **size, scale_attn_by_inverse_layer_idx=True)
-    hf = AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        for parameter in hf.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    model = load(hf, tokenizer=letters)
+    model = load(scaled_by_number(), tokenizer=letters)
     with pytest.raises(LensError, match=BY_PLACE):
         save_checkpoint(model, "1 0 3 2", tmp_path / "made")
     assert not list(tmp_path.iterdir())

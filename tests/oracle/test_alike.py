@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from lens.execution import _alike, execute
 from lens.execution._alike import KEPT, alike, faster, together
 from lens.models import Model, Recording, Tokens, load
 from lens.plans import Plan
+from tests.conftest import scaled_by_number
 
 IDS = (5, 17, 80, 4, 33, 9, 11)
 TOGETHER = {"0 [1|2] 3": (1, 2), "[0-3]": (0, 1, 2, 3), "0 [3|1]x2": (3, 1), "0 [1|2]+ 3": (1, 2)}
@@ -67,14 +67,7 @@ def test_shared_weights_run_in_turn(tiny: Callable[..., Any]) -> None:
 
 def test_blocks_that_know_their_number_run_in_turn() -> None:
     """GPT-2 as Mistral trained it divides attention by the block's number, which is among no weights."""
-    size = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64, "vocab_size": 96}
-    torch.manual_seed(0)
-    config = AutoConfig.for_model("gpt2", **size, scale_attn_by_inverse_layer_idx=True)
-    hf = AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        for parameter in hf.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    recording, plan = recorded(load(hf)), Plan.parse("0 [1|2] 3", 4)
+    recording, plan = recorded(load(scaled_by_number())), Plan.parse("0 [1|2] 3", 4)
     assert found(recording, plan) is None
     at_once, turn = both_ways(recording, plan)
     assert torch.equal(at_once, turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import resource
 import signal
 from dataclasses import fields, replace
@@ -75,6 +76,19 @@ def test_a_map_is_read_only_when_used(maps: Maps, tmp_path: Path) -> None:
     assert opened.tensors("mat", 0, 3)["matrix"].shape == (4, 4)
     with pytest.raises(MapsError, match=r"shape \(5, 5\) of float32, and its card says width 4"):
         opened.tensors("mat", 1, 3)
+
+
+def test_what_a_device_was_given_stays_there_and_does_not_travel(maps: Maps, tmp_path: Path) -> None:
+    """A GPU keeps the maps used last; the meta device, of which every machine has one, stands for it."""
+    meta, opened = torch.device("meta"), Maps.load(maps.save(tmp_path))
+    pair = min(opened.pairs["mat"])
+    first = opened.tensors("mat", *pair, meta)["matrix"]
+    assert first.device == meta
+    assert opened.tensors("mat", *pair, meta)["matrix"] is first
+    assert opened.tensors("mat", *pair)["matrix"].device.type == "cpu"
+    sent = pickle.loads(pickle.dumps(opened))  # noqa: S301 - our own
+    assert sent.tensors("mat", *pair, meta)["matrix"] is not first
+    torch.testing.assert_close(sent.tensors("mat", *pair), maps.tensors("mat", *pair), rtol=0, atol=0)
 
 
 def test_an_absent_pair_says_what_there_is(maps: Maps) -> None:
