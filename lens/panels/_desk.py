@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 import traitlets
 from traitlets import HasTraits
 
-from lens._memory import ran_out, said_of
-from lens.analyses import Progress, fit, fit_budget, heldout_sentences, sample_sentences
-from lens.casts import Maps, casts
-from lens.engine import Engine, LocalEngine
-from lens.errors import EngineError, LensError, MapsError, TextError
-from lens.execution import keep_maps, maps_for
+from lens.casts import Maps
+from lens.engine import Engine
+from lens.errors import LensError
+from lens.execution import maps_for
 from lens.models import Model
 from lens.panels._beyond import beyond
-from lens.panels._masking import MASK, Covered, mask_word, uncover
+from lens.panels._masking import MASK
+from lens.panels._picking import Picking
 from lens.panels._session import EXAMPLES, Session
 from lens.panels._shelf import Answer, Question, Shelf
 from lens.panels._undo import watch
-from lens.wire import waiting
+from lens.panels._work import READ, Problem, Work, in_words, unheard
 
-__all__ = ["Desk", "Fitting", "Problem", "held"]
+__all__ = ["Desk"]
 
-Report = Callable[[Any], None]
-
+LOAD: Final = "load"
+AHEAD: Final = "ahead"
 SOON = 1.0  # seconds that an answer takes where machine and model leave room to read ahead
-AWAY = object()  # reported while a shared engine that went away is waited for
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a person should be told, in the panel."""
-
-    text: str
-    kind: str = "error"  # or "info"
-    blank: bool = False  # that there is no text, which ends once there is some
-    passes: bool = False  # that the same question may be answered if it is asked again
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """A fit under way, or why one failed."""
-
-    model: str
-    text: str
-    running: bool = True
 
 
 class Desk(HasTraits):
@@ -57,10 +35,8 @@ class Desk(HasTraits):
 
     answer = traitlets.Any(None, allow_none=True)  # Answer
     problem = traitlets.Any(None, allow_none=True)  # Problem
-    fitting = traitlets.Any(None, allow_none=True)  # Fitting
     busy = traitlets.Bool(False)
     loading = traitlets.Unicode("")  # what is being waited for, if it takes seconds
-    away = traitlets.Bool(False)  # whether a shared engine went away, and is asked again once it is back
     left_out = traitlets.Tuple()  # in words, what of a link its model can't do
 
     def __init__(
@@ -70,18 +46,16 @@ class Desk(HasTraits):
         super().__init__()
         self.session = session
         self.shelf = shelf or Shelf()
-        self._own = [] if engine else [LocalEngine(), LocalEngine(workers=2)]
-        # reading goes on while a model is loaded or maps are fitted
-        self._quick: Engine = engine or self._own[0]
-        self._slow: Engine = engine or self._own[1]
+        self.work = Work(engine)
         self._example = example
         self._asked = time.monotonic()
         self._aiming = False  # whether the target was ever moved
-        self._covered: Covered | None = None
+        self._picking = Picking(session)
         self._wishes: dict[str, Any] = {}
         self._unwatch = [
+            self._picking.close,
             watch(session, ["target"], self._aim),
-            watch(session, ["text"], self._text_changed),
+            watch(session, ["text"], self.typed),
             watch(session, ["model", "text", "target", "position"], self.ask),
         ]
 
@@ -97,28 +71,28 @@ class Desk(HasTraits):
         if self.problem is not None and self.problem.blank and question.text.strip():
             self.problem = None
         self._asked = time.monotonic()
-        self._slow.cancel("ahead")
+        self.work.stop(AHEAD)
         if self.shelf.ready(question.model):
             self.loading = ""
-            self._slow.cancel("load")
-            self._do(self._quick, "read", lambda _: self.shelf.answer(question), self._answered, self._failed)
+            self.work.stop(LOAD)
+            self.work.do(READ, lambda _: self.shelf.answer(question), self._answered, self._failed)
         else:
             self.loading = f"Loading {question.model[:200]} …"
-            self._quick.cancel("read")
-            self._do(self._slow, "load", lambda _: self.shelf.load(question.model), self._loaded, self._failed)
+            self.work.stop(READ)
+            self.work.do(LOAD, lambda _: self.shelf.load(question.model), lambda _: self.ask(), self._failed)
 
     def settle(self) -> None:
         """Answer the session as it stands, here and now, if that is under way. Raises LensError in words."""
         while self.busy:  # twice, where the text is an example that suits another kind of model
-            self._quick.cancel("read")
-            self._slow.cancel("load")
+            self.work.stop(READ)
+            self.work.stop(LOAD)
             question = self._question()
             try:
                 if not self.shelf.ready(question.model):
                     self.shelf.load(question.model)
                 answer = self.shelf.answer(question)
             except LensError as error:
-                self._failed(error)
+                self._failed(in_words(error))
                 raise
             self._answered(answer)
 
@@ -139,38 +113,7 @@ class Desk(HasTraits):
         answer: Answer | None = self.answer
         if answer is None or answer.question.text != self.session.text or not 0 <= position < len(answer.tokens):
             return  # the picture that was clicked shows another text
-        if answer.model.kind == "causal":
-            self.session.position = None if position == len(answer.tokens) - 1 else position
-        elif position in answer.tokens.masks:
-            self._pick_mask(answer, position)
-        else:
-            self._cover(answer, position)
-
-    def fit(self) -> None:
-        """Fit maps for the current model on the text that comes with lens, keep and use them."""
-        answer: Answer | None = self.answer
-        if answer is None or (self.fitting and self.fitting.running):
-            return
-        model = answer.model
-        self.fitting = Fitting(model.name, "Fitting maps …")
-
-        def progress(step: Progress) -> None:
-            doing = "Fitting maps" if step.stage == "fit" else "Scoring maps"
-            self.fitting = Fitting(model.name, f"{doing}: {step.sentences:,} of {step.total:,} sentences")
-
-        def fitted(maps: Maps) -> None:
-            self.fitting = None
-            self.use_maps(model, maps)
-
-        def failed(error: Exception) -> None:
-            self.fitting = Fitting(model.name, _in_words(error).text, running=False)
-
-        self._do(self._slow, "fit", lambda report: _fit(model, report), fitted, failed, progress)
-
-    def stop_fit(self) -> None:
-        """Stop the fit; nothing of it is kept."""
-        self._slow.cancel("fit")
-        self.fitting = None
+        self._picking.pick(answer, position)
 
     @property
     def maps(self) -> Maps | None:
@@ -187,22 +130,6 @@ class Desk(HasTraits):
         found = maps_for(self.answer.model)
         return found is None or found.card != maps.card
 
-    def work(
-        self,
-        channel: str,
-        work: Callable[[Report], Any],
-        then: Callable[[Any], None],
-        failed: Callable[[str], None],
-        progress: Callable[[Any], None],
-    ) -> None:
-        """Do long work beside the reading; `failed` is told in words, and only the latest of a channel is heard."""
-        self._do(self._slow, channel, work, then, lambda error: failed(_in_words(error).text), progress)
-
-    def stop(self, channel: str) -> None:
-        """Nobody waits for that work any more."""
-        self._slow.cancel(channel)
-        self.away = False
-
     def use_maps(self, model: Model, maps: Maps | None) -> None:
         """Read with other maps from now on."""
         self.shelf.keep_maps(model, maps)
@@ -212,33 +139,7 @@ class Desk(HasTraits):
         """Leave no observer and no work behind."""
         while self._unwatch:
             self._unwatch.pop()()
-        for engine in self._own:
-            engine.close()
-
-    def _do(
-        self,
-        engine: Engine,
-        channel: str,
-        work: Callable[[Report], Any],
-        then: Callable[[Any], None],
-        failed: Callable[[Exception], None],
-        progress: Callable[[Any], None] = lambda _: None,
-    ) -> None:
-        """Have work done; `away` says while it waits for a shared engine."""
-
-        def aware(report: Report) -> Any:
-            with waiting(lambda: report(AWAY)):
-                return work(report)
-
-        def here(hear: Callable[[Any], None]) -> Callable[[Any], None]:
-            def heard(value: Any) -> None:
-                self.away = value is AWAY
-                if not self.away:
-                    hear(value)
-
-            return heard
-
-        engine.submit(channel, aware, here(then), here(failed), here(progress))
+        self.work.close()
 
     def _aim(self) -> None:
         self._aiming = True
@@ -249,15 +150,7 @@ class Desk(HasTraits):
         What goes wrong is told when it is asked for.
         """
         if self._aiming and answer.reading is not None and time.monotonic() - self._asked < SOON:
-            self._do(self._slow, "ahead", lambda report: self.shelf.ahead(answer, report), _unheard, _unheard)
-
-    def _text_changed(self) -> None:
-        self._example = False
-        if self._covered and self._covered.text != self.session.text:
-            self._covered = self._covered.edited(self.session.text)
-
-    def _loaded(self, _: Any) -> None:
-        self.ask()
+            self.work.do(AHEAD, lambda report: self.shelf.ahead(answer, report), unheard, unheard)
 
     def _answered(self, answer: Answer) -> None:
         example = EXAMPLES[answer.model.kind]
@@ -293,52 +186,9 @@ class Desk(HasTraits):
             session.target = None
         session.source = min(session.source, n_blocks if session.target is None else session.target)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, problem: Problem) -> None:
         self.busy, self.loading = False, ""
-        words = _in_words(error)
-        self.problem = replace(
-            words,
-            blank=isinstance(error, TextError) and not self.session.text.strip(),
-            passes=isinstance(error, (EngineError, MapsError)),
-        )
-
-    def _pick_mask(self, answer: Answer, position: int) -> None:
-        covered = self._covered
-        if covered and position == _mask_at(answer, covered):
-            self._covered = None
-            self.session.text = uncover(covered)
-        else:
-            self.session.position = position
-
-    def _cover(self, answer: Answer, position: int) -> None:
-        """Move the mask: the word that it covered comes back first."""
-        tokens, before = answer.tokens, self._covered
-        covered = mask_word(tokens, position, answer.model.mask_token or MASK)
-        if covered is None:
-            return
-        first = tokens.words.index(tokens.words[position])
-        self._covered = _moved(before, covered) if before else covered
-        with self.session.hold_trait_notifications():
-            self.session.text = self._covered.text
-            self.session.position = first
-
-
-def _unheard(_: Any) -> None:
-    """What nobody waits for."""
-
-
-def _mask_at(answer: Answer, covered: Covered) -> int:
-    """The position of the mask that covers a word: it is as far along among the masks as in the text."""
-    return answer.tokens.masks[min(covered.text[: covered.start].count(MASK), len(answer.tokens.masks) - 1)]
-
-
-def _moved(before: Covered, after: Covered) -> Covered:
-    """`after` covers a second word; uncover the first, and say where the mask now begins."""
-    first = before.edited(after.text)
-    if first is None:
-        return after
-    shift = len(before.word) - len(MASK) if first.start < after.start else 0
-    return Covered(uncover(first), after.start + shift, after.word)
+        self.problem = replace(problem, blank=problem.kind == "info" and not self.session.text.strip())
 
 
 def _advice(answer: Answer) -> Problem | None:
@@ -350,46 +200,3 @@ def _advice(answer: Answer) -> Problem | None:
             f"The mask stands beyond the {count:,} of {total:,} tokens that are read. Shorten the text.", "info"
         )
     return Problem(f"{answer.name} fills in masks: click a word to mask it, or type {MASK}.", "info")
-
-
-def _in_words(error: Exception) -> Problem:
-    if isinstance(error, LensError):
-        return Problem(str(error), "info" if isinstance(error, TextError) else "error")
-    if ran_out(error):
-        return Problem(said_of(error))
-    logging.getLogger("lens").error("Work for a panel failed", exc_info=error)
-    return Problem(
-        f"Something went wrong inside lens ({type(error).__name__}). "
-        "Your text is kept; change it, or the model, to go on."
-    )
-
-
-def _fit(model: Model, report: Any) -> Maps:
-    maps = fit(
-        model,
-        sample_sentences(),
-        pairs=_affordable(model),
-        positions="all" if model.kind == "causal" else "one",
-        parts=model.parts,
-        holdout=heldout_sentences(),
-        corpus="the sample text of lens",
-        heldout_corpus="two other novels",
-        progress=report,
-    )
-    keep_maps(model, maps)
-    return maps
-
-
-def _affordable(model: Model) -> Literal["all", "final"]:
-    """All pairs of layers, or only those to the last, where all would take too much memory."""
-    try:
-        return "all" if len(fit_budget(model).passes) == 1 else "final"
-    except LensError:
-        return "final"
-
-
-def held(model: Model, maps: Maps | None) -> list[str]:
-    """The casts that can go from every layer to the last, `id` first."""
-    layers, last = tuple(range(model.n_blocks)), model.n_blocks
-    fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, layers, last)]
-    return ["id", *fitted]

@@ -8,9 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from lens.models import embedded
-from lens.panels._desk import Desk, Problem
+from lens.panels._desk import Desk
 from lens.panels._shelf import Answer
 from lens.panels._undo import Undoing, watch
+from lens.panels._work import Problem
 from lens.panels.live import Chips, Notice, Sentence
 
 __all__ = ["Header", "chips_of"]
@@ -52,7 +53,8 @@ class Header(Undoing, widgets.VBox):
         self.undo.append(self.told.on_message("action", lambda _: self.tell_left_out([])))
         self.undo.append(watch(desk, ["left_out"], lambda: self.tell_left_out([*self._left_out, *desk.left_out])))
         self.undo.append(self.notice.on_message("action", lambda _: desk.ask()))
-        self.undo.append(watch(desk, ["answer", "problem", "busy", "loading", "away"], self._draw))
+        self.undo.append(watch(desk, ["answer", "problem", "busy", "loading"], self._draw))
+        self.undo.append(watch(desk.work, ["away"], self._draw))
         self.undo.append(watch(session, ["source"], self._draw))
         self._draw()
 
@@ -126,7 +128,7 @@ class Header(Undoing, widgets.VBox):
         if answer is not None:
             self._draw_answer(answer)
         # last: whoever follows its advice finds the tokens that it speaks of
-        self._draw_notice(AWAY if self._desk.away else self._desk.problem)
+        self._draw_notice(AWAY if self._desk.work.away else self._desk.problem)
 
     def _blank(self) -> bool:
         problem = self._desk.problem

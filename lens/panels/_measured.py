@@ -16,6 +16,7 @@ from lens.panels._desk import Desk
 from lens.panels._python import call, heldout, opening, program
 from lens.panels._style import PLAIN
 from lens.panels._undo import Undoing, watch
+from lens.panels._work import Problem, Report
 
 __all__ = ["SENTENCES", "Measured"]
 
@@ -85,7 +86,7 @@ class Measured(Undoing, widgets.VBox):
             self.draw()
         elif (kept := self.desk.shelf.cache.peek(self._key())) is not None:
             self._wanted, self.result = self._key(), kept
-            self.desk.stop(self._name)  # what another choice had begun
+            self.desk.work.stop(self._name)  # what another choice had begun
             self._show("", running=False)
             self.dim(False)
             self.draw()
@@ -140,10 +141,13 @@ class Measured(Undoing, widgets.VBox):
             self.dim(False)
             self.draw()
 
-        def failed(words: str) -> None:
-            self._show(words, running=False)
+        def failed(problem: Problem) -> None:
+            self._show(problem.text, running=False)
 
-        self.desk.work(self._name, lambda report: self._work(model, maps, texts, report), done, failed, self._progress)
+        def work(report: Report) -> Any:
+            return self._work(model, maps, texts, report)
+
+        self.desk.work.do(self._name, work, done, failed, self._progress)
 
     def _progress(self, step: Any) -> None:
         """How far it is, or what is known so far."""
@@ -155,7 +159,7 @@ class Measured(Undoing, widgets.VBox):
         self._show(f"{step.stage}: {step.sentences:,} of {step.total:,} sentences{left}", running=True)
 
     def _end(self, text: str) -> None:
-        self.desk.stop(self._name)
+        self.desk.work.stop(self._name)
         self.dim(False)
         self._show(text, running=False)
 

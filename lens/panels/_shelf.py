@@ -17,7 +17,7 @@ from lens.numerics import Compared, Reading
 from lens.panels._together import together
 from lens.plans import Plan
 
-__all__ = ["LISTED", "Answer", "Question", "Shelf"]
+__all__ = ["LISTED", "Answer", "Question", "Shelf", "readable"]
 
 LISTED = 20  # predictions computed per cell, so that listing more or fewer costs nothing
 KEPT = 3  # models in memory at once
@@ -105,7 +105,7 @@ class Shelf:
             return bare
         recording = self._recording(question, model, tokens)
         maps, absent = self._maps(model, bare.target)
-        shown = _readable(maps, bare.target)
+        shown = readable(maps, bare.target)
 
         def make() -> tuple[Reading, int]:
             reading = read_recording(
@@ -166,7 +166,7 @@ class Shelf:
         return maps, {}
 
 
-def _readable(maps: Maps | None, target: int) -> tuple[str, ...]:
+def readable(maps: Maps | None, target: int) -> tuple[str, ...]:
     """`id`, `mat`, then every other cast that goes from each layer up to the target."""
     sources = tuple(range(target + 1))
     fitted = [name for name, cast in casts().items() if cast.fitted and maps and maps.covers(name, sources, target)]

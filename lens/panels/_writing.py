@@ -15,6 +15,7 @@ from lens.numerics import Generation
 from lens.panels._desk import Desk
 from lens.panels._shelf import Answer
 from lens.panels._style import PLAIN
+from lens.panels._work import Problem
 from lens.plans import Plan
 
 __all__ = ["Writing"]
@@ -57,7 +58,7 @@ class Writing(widgets.VBox):
                 report(tuple(last))
 
         self.stop.layout.display = ""
-        self._desk.work("write", work, lambda _: self._wrote(), self._failed, self._show)
+        self._desk.work.do("write", work, lambda _: self._wrote(), self._failed, self._show)
 
     def _show(self, pair: tuple[Generation | None, Generation | None]) -> None:
         titles = ("under the plan", "the full model")
@@ -72,12 +73,12 @@ class Writing(widgets.VBox):
     def _wrote(self) -> None:
         self.stop.layout.display = "none"
 
-    def _failed(self, words: str) -> None:
+    def _failed(self, problem: Problem) -> None:
         self._wrote()
-        self.written.value = f'<span class="lens-state">{escape(words)}</span>'
+        self.written.value = f'<span class="lens-state">{escape(problem.text)}</span>'
 
     def _stopped(self) -> None:
-        self._desk.stop("write")
+        self._desk.work.stop("write")
         self._wrote()
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import lens
 from lens.panels import explore
-from lens.panels._desk import _in_words
 from lens.panels._shelf import Question, Shelf
+from lens.panels._work import in_words
 from lens.panels.tabs import jump
 from lens.panels.tabs.compare import _short
 from lens.views import lens_table
@@ -91,7 +91,7 @@ def test_a_refusal_repeats_a_name_as_text() -> None:
 
 def test_what_goes_wrong_inside_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     """An unforeseen error may name files of the host: a visitor is told its kind alone."""
-    shown = _in_words(RuntimeError("cannot open /secret/place")).text
+    shown = in_words(RuntimeError("cannot open /secret/place")).text
     assert "(RuntimeError)" in shown
     assert "secret" not in shown
     assert "secret" in caplog.text

@@ -53,7 +53,7 @@ def test_code_does_what_the_page_shows(page: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("LENS_MAPS", str(tmp_path / "store"))
-    monkeypatch.setattr("lens.panels._desk.LocalEngine", lambda **_: InlineEngine())  # nothing goes on behind the page
+    monkeypatch.setattr("lens.panels._work.LocalEngine", lambda **_: InlineEngine())  # nothing goes on behind the page
     assert not executed(page)
 
 

@@ -17,6 +17,7 @@ from lens.panels._python import call, opening, program
 from lens.panels._recipe_form import RecipeForm
 from lens.panels._shelf import Answer
 from lens.panels._undo import Undoing, watch
+from lens.panels._work import Problem
 from lens.panels._writing import Writing
 from lens.panels.live import Chart, Shifts, Strip, TopK, plan_of
 from lens.plans import Plan
@@ -198,12 +199,12 @@ class AssemblyLine(Undoing, widgets.VBox):
             self._busy(False)
             self._draw()
 
-        def failed(words: str) -> None:
+        def failed(problem: Problem) -> None:
             self._busy(False)
-            self.strip.error = {"message": words}
+            self.strip.error = {"message": problem.text}
 
         shelf, question = self.desk.shelf, answer.question
-        self.desk.work("plan", lambda _: shelf.compared(question, plan), done, failed, lambda _: None)
+        self.desk.work.do("plan", lambda _: shelf.compared(question, plan), done, failed)
 
     def _busy(self, busy: bool) -> None:
         for picture in (self.topk, self.shifts, self.streams):

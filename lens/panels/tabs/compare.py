@@ -18,6 +18,7 @@ from lens.panels._panel import Panel, Seen
 from lens.panels._python import call, opening, program
 from lens.panels._shelf import Answer, Question
 from lens.panels._undo import watch
+from lens.panels._work import Problem
 from lens.panels.live import Chart, LensTable, Notice, Shifts, TopK
 from lens.panels.tabs.assembly_line import columns as under_plan
 from lens.panels.tabs.assembly_line import parting, shifts
@@ -68,7 +69,7 @@ class Compare(Seen, widgets.VBox):
             self.notice.error(str(error))
             return
         self._busy(True)
-        self._desk.work("compare", lambda _: work(), self._found, self._failed, lambda _: None)
+        self._desk.work.do("compare", lambda _: work(), self._found, self._failed)
 
     def _pick(self, message: dict[str, Any]) -> None:
         answer: Answer | None = self._desk.answer
@@ -182,9 +183,9 @@ class Compare(Seen, widgets.VBox):
             row.layout.display = "" if shown else "none"
         (self._draw_plans if plans else self._draw_readings)(self.pair)
 
-    def _failed(self, words: str) -> None:
+    def _failed(self, problem: Problem) -> None:
         self._busy(False)
-        self.notice.error(words)
+        self.notice.error(problem.text)
 
     def _busy(self, busy: bool) -> None:
         for picture_ in (self.topk, *self.tables, *self.shifts, self.streams):

@@ -8,8 +8,9 @@ from lens.analyses import curves
 from lens.casts import Maps
 from lens.models import Model
 from lens.panels._curved import Curved
-from lens.panels._desk import Desk, held
+from lens.panels._desk import Desk
 from lens.panels._panel import Panel
+from lens.panels._shelf import readable
 
 __all__ = ["PANEL", "CurvesPanel"]
 
@@ -22,11 +23,11 @@ class CurvesPanel(Curved):
 
     def python(self) -> str:
         """Measure the curves again."""
-        return self.program("lens.curves", casts=held(self.desk.answer.model, self.desk.maps))
+        return self.program("lens.curves", casts=readable(self.desk.maps, self.desk.answer.model.n_blocks))
 
 
 def _curves(model: Model, maps: Maps | None, texts: list[str], report: Any) -> Any:
-    return curves(model, texts, maps=maps, casts=held(model, maps), progress=report)
+    return curves(model, texts, maps=maps, casts=readable(maps, model.n_blocks), progress=report)
 
 
 PANEL = Panel("curves", "Curves", 3, "How well each layer foretells the output, over held-out sentences.", CurvesPanel)

@@ -12,10 +12,11 @@ from lens.casts import Maps
 from lens.models import Model
 from lens.numerics import EarlyExit, ExitTimes
 from lens.panels._charts import exit_spec
-from lens.panels._desk import Desk, held
+from lens.panels._desk import Desk
 from lens.panels._doubt import same_token
 from lens.panels._measured import Measured
 from lens.panels._panel import Panel
+from lens.panels._shelf import readable
 from lens.panels._style import PLAIN
 from lens.panels._undo import watch
 from lens.panels.live import Chart, Exits, Facts
@@ -134,7 +135,7 @@ def _measure(model: Model, maps: Maps | None, texts: list[str], report: Any) -> 
 
 
 def _casts(model: Model, maps: Maps | None) -> list[str]:
-    return [cast for cast in held(model, maps) if cast in ("id", "mat")]
+    return [cast for cast in readable(maps, model.n_blocks) if cast in ("id", "mat")]
 
 
 def savings(table: EarlyExit, times: ExitTimes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lens.panels._panel import Panel
 from lens.panels._python import call, opening, program
 from lens.panels._style import PLAIN
 from lens.panels._undo import Undoing, watch
+from lens.panels._work import Problem
 
 __all__ = ["PANEL", "FitPanel"]
 
@@ -132,11 +133,11 @@ class FitPanel(Undoing, widgets.VBox):
             self._say(_summary(maps))
             self._desk.use_maps(model, maps)
 
-        def failed(words: str) -> None:
+        def failed(problem: Problem) -> None:
             self._running(False)
-            self._say(words)
+            self._say(problem.text)
 
-        self._desk.work("fit panel", work, done, failed, self._progress)
+        self._desk.work.do("fit panel", work, done, failed, self._progress)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -157,7 +158,7 @@ class FitPanel(Undoing, widgets.VBox):
         self._say(f"{doing}: {step.sentences:,} of {step.total:,} sentences, {step.tokens:,} vectors{left}")
 
     def _stop(self) -> None:
-        self._desk.stop("fit panel")
+        self._desk.work.stop("fit panel")
         self._running(False)
         self._say("Stopped; nothing was changed.")
 

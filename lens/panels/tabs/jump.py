@@ -8,8 +8,9 @@ import ipywidgets as widgets
 import numpy as np
 
 from lens.numerics import NO_TOKEN, Reading
-from lens.panels._desk import Desk, Fitting
+from lens.panels._desk import Desk
 from lens.panels._doubt import NOT_FINITE, number, places
+from lens.panels._fitting import Fitter, Fitting
 from lens.panels._panel import Panel, Seen
 from lens.panels._python import call, opening, program
 from lens.panels._session import METRICS
@@ -34,6 +35,7 @@ class Jump(Seen, widgets.VBox):
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._fitter = Fitter(desk)
         self.topk, self.path = TopK(), Chart()
         self.metric = widgets.Dropdown(options=METRICS, description="By layer", style=PLAIN)
         controls = widgets.HBox([self.metric])
@@ -41,7 +43,8 @@ class Jump(Seen, widgets.VBox):
         super().__init__([self.topk, controls, self.path])
         self.undo = [
             widgets.link((desk.session, "metric"), (self.metric, "value")).unlink,
-            watch(desk, ["answer", "busy", "problem", "fitting"], self.draw),
+            watch(desk, ["answer", "busy", "problem"], self.draw),
+            watch(self._fitter, ["state"], self.draw),
             watch(desk.session, ["source", "k", "metric"], self.draw),
             self.topk.on_message("action", self._act),
             self.path.on_message("pick", self._pick),
@@ -66,11 +69,11 @@ class Jump(Seen, widgets.VBox):
         self.topk.show(busy=self._desk.stale, k=session.k)
         self.path.busy = self._desk.stale
         if answer and answer.reading:
-            self.topk.columns = columns(answer, session.source, session.k, self._desk.fitting)
+            self.topk.columns = columns(answer, session.source, session.k, self._fitter.state)
             self.path.spec = path(answer, answer.reading, session.metric, session.source)
 
     def _act(self, message: dict[str, Any]) -> None:
-        actions = {"fit": self._desk.fit, "stop": self._desk.stop_fit}
+        actions = {"fit": self._fitter.start, "stop": self._fitter.stop}
         if message.get("id") in actions:
             actions[message["id"]]()
 

@@ -8,8 +8,9 @@ from lens.analyses import submodules
 from lens.casts import Maps
 from lens.models import Model
 from lens.panels._curved import Curved
-from lens.panels._desk import Desk, held
+from lens.panels._desk import Desk
 from lens.panels._panel import Panel
+from lens.panels._shelf import readable
 
 __all__ = ["PANEL", "Submodules"]
 
@@ -28,7 +29,7 @@ class Submodules(Curved):
 
 
 def _shown(model: Model, maps: Maps | None) -> list[str]:
-    return [cast for cast in held(model, maps) if cast in ("mat", "id")]
+    return [cast for cast in readable(maps, model.n_blocks) if cast in ("mat", "id")]
 
 
 def _submodules(model: Model, maps: Maps | None, texts: list[str], report: Any) -> Any:

@@ -111,7 +111,7 @@ def test_an_engine_that_went_away_is_said_and_one_click_goes_on(monkeypatch: pyt
         bench.session.text = "The captain looked out over the grey"
         assert "It is asked again by itself as soon as it is back" in said[0]
         assert "was not back within" in notice.text
-        assert (desk.away, desk.busy, notice.action) == (False, False, {"id": "again", "label": "Ask again"})
+        assert (desk.work.away, desk.busy, notice.action) == (False, False, {"id": "again", "label": "Ask again"})
         gone[0] = False
         notice._handle_custom_msg({"kind": "action", "id": "again"}, [])
         assert (desk.problem, notice.kind, notice.action) == (None, "none", None)

@@ -82,7 +82,7 @@ def test_nothing_is_measured_before_anybody_looks(bench: Explore) -> None:
     assert bench.panel("curves").result is None
     panel = look(bench, "Curves")
     texts = heldout_sentences()[:100]
-    expected = curves(lens.load("demo"), texts)
+    expected = curves(lens.load("demo"), texts, progress=lambda _: None)  # in batches as small as a panel's
     lines = {line["key"]: line for line in panel.left.spec["lines"]}
     assert lines["mat"]["values"] == pytest.approx(expected.precision.value[1, :, 0, 0])
     assert lines["id"]["errors"] == pytest.approx(expected.precision.error[0, :, 0, 0])
@@ -117,7 +117,7 @@ def test_tokens_leave_by_the_rule(bench: Explore) -> None:
     assert [token["layer"] for token in tokens] == expected.tolist()
     left = reading.token_ids[1, expected, np.arange(count), 0]
     assert [token["agrees"] for token in tokens] == (left == reading.model_token_ids[:, 0]).tolist()
-    table = early_exit(lens.load("demo"), heldout_sentences()[:100])
+    table = early_exit(lens.load("demo"), heldout_sentences()[:100], progress=lambda _: None)
     drawn = next(line for line in panel.chart.spec["lines"] if line["key"] == "mat")
     assert sorted(drawn["x"]) == pytest.approx(sorted(table.layers.value[1]))
     told = [[s.cast, s.saved, s.saved_share, [s.agreement, s.agreement_error]] for s in table.saving()]
@@ -129,7 +129,7 @@ def test_tokens_leave_by_the_rule(bench: Explore) -> None:
 
 def test_linear_parts_are_those_of_the_analysis(bench: Explore) -> None:
     panel = look(bench, "Sub-modules")
-    expected = submodules(lens.load("demo"), heldout_sentences()[:100])
+    expected = submodules(lens.load("demo"), heldout_sentences()[:100], progress=lambda _: None)
     lines = {line["key"]: line["values"] for line in panel.left.spec["lines"]}
     assert lines["~attn"] == pytest.approx(expected.precision.value[expected.methods.index("~attn"), :, 0, 0])
 
