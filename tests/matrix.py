@@ -3,7 +3,7 @@
     python -m tests.matrix [--rows oldest newest transformers-oldest …] [--tests tests/unit tests/contracts]
 
 Each row is an environment of its own in which only the named packages differ; all else is taken from the environment
-that runs this. So PyTorch, which is gigabytes, stays what it is unless a row names it (--row-add torch==2.6.0).
+that runs this. So PyTorch, which is gigabytes, stays what it is unless a row names it (--row-add torch==2.10.0).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", choices=rows(), default=["oldest", "newest"])
     parser.add_argument("--tests", nargs="+", default=TESTS)
-    parser.add_argument("--row-add", nargs="+", default=[], help="pins for every row, as torch==2.6.0")
+    parser.add_argument("--row-add", nargs="+", default=[], help="pins for every row, as torch==2.10.0")
     parser.add_argument("--keep", type=Path, help="where environments and logs stay")
     chosen = parser.parse_args()
     folder = chosen.keep or Path(tempfile.mkdtemp(prefix="lens-matrix-"))
