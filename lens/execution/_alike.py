@@ -29,20 +29,19 @@ def alike(recording: Replay, stage: Parallel, stream: Tensor) -> tuple[int, ...]
     """The blocks of a stage if one batched call can run them: single, true, of one build, called with the same side
     inputs and without a cache, and proven on a stream of that size to differ by their weights alone. None otherwise.
     """
-    branches = stage.branches
-    if len(branches) < 2 or not all(isinstance(b, Blocks) and b.part is None and b.times == 1 for b in branches):
+    single = [b for b in stage.branches if isinstance(b, Blocks) and b.part is None and b.times == 1]
+    if len(single) < max(2, len(stage.branches)):
         return None
-    blocks = tuple(branch.first for branch in branches if isinstance(branch, Blocks))
-    calls = [recording.calls[block] for block in blocks]
-    first = calls[0]
+    blocks = tuple(branch.first for branch in single)
+    first, *others = calls = [recording.calls[block] for block in blocks]
     same = all(
         type(call.module) is type(first.module)
         and call.place == first.place
         and call.kwargs.keys() == first.kwargs.keys()
-        and all(map(_same, call.args, first.args))
+        and _same(call.args, first.args)
         and all(_same(call.kwargs[name], first.kwargs[name]) for name in first.kwargs)
         and _shapes(call.module) == _shapes(first.module)
-        for call in calls
+        for call in others
     )
     apart = len({id(call.module) for call in calls}) == len(calls)
     return blocks if same and apart and _proven(recording, blocks, stream) else None

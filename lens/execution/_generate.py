@@ -132,9 +132,12 @@ def _written(
 
 
 def _opening(model: Model, tokens: Tokens) -> tuple[int, ...]:
-    """The text's tokens without a special token that a tokenizer put at its end: one writes on from the last word."""
+    """The text's tokens without a special token that a tokenizer put at its end: one writes on from the last word.
+
+    One is left, as no text is without a token of its own.
+    """
     ids, ends = tokens.ids, _ends(model)
-    while len(ids) > 1 and tokens.special[len(ids) - 1] and ids[-1] in ends and tokens.spans[len(ids) - 1] == (0, 0):
+    while tokens.special[len(ids) - 1] and ids[-1] in ends and tokens.spans[len(ids) - 1] == (0, 0):
         ids = ids[:-1]
     return ids
 

@@ -126,13 +126,24 @@ def test_streams_that_are_no_numbers_go_one_by_one(build: Callable[..., Any]) ->
     assert proofs(model) == [False]
 
 
-def test_a_long_text_goes_in_smaller_batches(tiny: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_onward, "VECTORS", 20)
-    model, plan = tiny("gpt2"), Plan.parse("2-3")
+@pytest.mark.parametrize(
+    ("vectors", "batches"),
+    [
+        (20, [2, 1, 2, 1]),  # the first batch, its last alone to compare with, and the rest
+        (8, [1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_long_text_goes_in_smaller_batches(
+    tiny: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, vectors: int, batches: list[int]
+) -> None:
+    monkeypatch.setattr(_onward, "VECTORS", vectors)
+    model, plan = tiny("gpt2"), Plan.parse("2 3")
     recording, seen = model.record(tokens(9)), []
     hook = model.anatomy.blocks[2].register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     try:
         onward(recording, plan, [recording.streams[2]] * 5)
     finally:
         hook.remove()
-    assert seen == [2, 1, 2, 1]  # the first batch, its last alone to compare with, and the rest
+    assert seen == batches
+    (alone,) = onward(recording, plan, [recording.streams[2]])
+    assert torch.equal(alone, recording.streams[-1])

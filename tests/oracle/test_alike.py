@@ -105,13 +105,14 @@ def test_side_inputs_are_compared_by_their_values() -> None:
 
 
 def test_a_race_is_run_once_for_a_size(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    recording, times = recorded(load(build("gpt2"))), iter([2.0, 1.0, 1.0, 2.0, 1.0, 1.0])
+    recording, times = recorded(load(build("gpt2"))), iter([2.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 2.0])
     monkeypatch.setattr(_alike, "_seconds", lambda *_: next(times))
     stream = recording.streams[0]
     assert not faster(recording, (1, 2), stream)
     assert not faster(recording, (1, 2), stream)
     assert faster(recording, (1, 2), stream[:, :3])
     assert not faster(recording, (0, 1), stream)  # as quick is not quicker
+    assert faster(recording, (1, 2), stream.repeat(2, 1, 1))  # as many positions, of two texts
     assert next(times, None) is None
 
 

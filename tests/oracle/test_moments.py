@@ -217,6 +217,34 @@ def test_a_constant_coordinate_has_no_r2() -> None:
     assert np.isnan(residuals(data, predicted, (1, 2), 4).r2("mat", (1, 2)).value)
 
 
+def test_a_coordinate_that_varies_in_the_seventh_digit_has_an_r2() -> None:
+    data = streams(6)
+    data[2][:, 3] = 1 + 1e-6 * data[2][:, 3]
+    predicted = data[2].clone()
+    predicted[:, 3] += 1e-6 * streams(7)[2][:, 3]
+    expected = r2_score(data[2].numpy(), predicted.numpy())
+    assert expected < 0.95
+    assert float(residuals(data, predicted, (1, 2), 4).r2("mat", (1, 2)).value) == pytest.approx(expected, abs=1e-6)
+
+
+def test_groups_of_one_sentence_are_left_out_and_halves_are_merged() -> None:
+    """Of 25 sentences in 20 groups: five groups of two, the others of one."""
+    data = streams(8, count=25)
+    predicted, pair = data[2] + 0.2 * streams(9, count=25)[1], (1, 2)
+    groups = np.arange(25) % GROUPS
+    expected = [r2_score(data[2].numpy()[groups != g], predicted.numpy()[groups != g]) for g in range(GROUPS)]
+    whole, merged = residuals(data, predicted, pair, 1), Residuals(12)
+    np.testing.assert_allclose(whole.leave_outs("mat", pair)[1:], expected, rtol=1e-9)
+    for rows in (torch.arange(11, 25), torch.arange(11)):
+        half = Residuals(12)
+        half.update({site: x[rows] for site, x in data.items()}, rows, rows % 7, [("mat", pair, predicted[rows])])
+        merged.merge(half)
+    assert (merged.sentences, merged.count) == (whole.sentences, whole.count) == (25, 25)
+    for variant in ("stream", "inner", "update"):
+        one, other = (each.leave_outs("mat", pair, variant) for each in (merged, whole))
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
 def test_standard_errors_are_the_jackknifes_and_the_bootstraps() -> None:
     data = streams(8, count=1000)
     predicted = data[2] + 0.2 * streams(9, count=1000)[1]

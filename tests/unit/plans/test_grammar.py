@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lens.plans import Blocks, Group, Jump, Parallel, Plan
+from lens.wire import decode, encode
 
 # text as a person writes it, the value, the canonical text
 WRITTEN = [
@@ -108,3 +109,8 @@ def test_walk_meets_what_is_inside() -> None:
     plan = Plan.parse("0 ([(4 mat(5>6))|7]x2)x3")
     inside = ["0", "([(4 mat(5>6))|7]x2)x3", "[(4 mat(5>6))|7]x2", "(4 mat(5>6))", "4", "mat(5>6)", "7"]
     assert [str(stage) for stage in plan.walk()] == inside
+
+
+def test_a_shared_engine_is_asked_for_a_plan_by_its_text() -> None:
+    plan = Plan.parse("0-3 [4|6]x2 mat(8>12)")
+    assert Plan.parse(decode(encode({"plan": plan}))["plan"]) == plan
