@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
         said[name] = work.survives(there, lambda name=name: [each.kill() for each in running(name)])
         note(f"without {name}: {said[name]['seconds']:.1f} s")
     (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
-    stop(serving)
+    stop()
     cluster.shutdown()
 
 
