@@ -146,8 +146,9 @@ def project(bare: float, four: float, count: int, width: int) -> None:
     lens_way = bare * grown + pairs * ours * 0.6
     paper_way = four * grown + pairs * theirs
     print(
-        f"\n48 layers of width {width:,} ({pairs:,} pairs, {count:,} sentences), projected: lens {lens_way / 3600:.1f} h, "
-        f"the paper's way {paper_way / 3600:.1f} h, {paper_way / lens_way:.1f} times as long "
+        f"\n48 layers of width {width:,} ({pairs:,} pairs, {count:,} sentences), projected: "
+        f"lens {lens_way / 3600:.1f} h, the paper's way {paper_way / 3600:.1f} h, "
+        f"{paper_way / lens_way:.1f} times as long "
         f"(one pair measured: {ours:.1f} s against {theirs:.1f} s; forwards × {grown:.1f})."
     )
 

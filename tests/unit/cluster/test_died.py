@@ -1,4 +1,4 @@
-"""Whoever serves an engine notices that its cluster has died, by its head or its machine; another's after some looks."""
+"""Whoever serves an engine notices that its cluster has died, by its head or its machines."""
 
 from __future__ import annotations
 
