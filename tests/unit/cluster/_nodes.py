@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
         for what, kill in (
             (PROXY, lambda: [each.kill() for each in running(PROXY)]),
             (CONTROLLER, lambda: [each.kill() for each in running(CONTROLLER)]),
-            (MACHINE, lambda: cluster.remove_node(machine_of(running(ENGINE)[0], cluster), allow_graceful=False)),
+            (MACHINE, lambda: cluster.remove_node(busiest(cluster), allow_graceful=False)),
         ):
             said[what] = work.survives(kill)
             note(f"without {what}: {said[what]['seconds']:.1f} s")
@@ -72,14 +72,17 @@ def host(cluster: str, log: TextIO) -> Iterator[tuple[str, subprocess.Popen[str]
     command = [sys.executable, "-m", "lens.app.cli", "serve", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
-            yield next(line for line in process.stdout if "is at http" in line).split()[6], process
+            line = next((line for line in process.stdout if "is at http" in line), "")  # type: ignore[union-attr]
+            assert line, Path(log.name).read_text()
+            yield line.split()[6], process
         finally:
             process.kill()
 
 
-def machine_of(process: psutil.Process, cluster: Cluster) -> Any:
-    """The machine of the cluster on which a process runs."""
-    above = {each.pid for each in process.parents()}
+def busiest(cluster: Cluster) -> Any:
+    """The machine of the cluster whose replica is at work."""
+    replica = max(running(ENGINE), key=lambda each: each.cpu_percent(0.2))
+    above = {each.pid for each in replica.parents()}
     return next(each for each in cluster.worker_nodes if each.all_processes["raylet"][0].process.pid in above)
 
 
