@@ -174,9 +174,9 @@ def _lives() -> bool:
 
 def _join(serving: Serving) -> None:
     """Be part of the cluster that is named, or of one of this machine's own, which nobody else can join."""
-    os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", **LOOKS} | dict(os.environ))
     if serving.address not in (None, "auto"):
         knock(serving.address)
+    os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", **LOOKS} | dict(os.environ))
     if serving.address is None and "RAY_AUTH_MODE" not in os.environ:  # a token that lies in no file
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
