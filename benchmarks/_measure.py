@@ -105,10 +105,10 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def options(description: str | None, **more: dict[str, Any]) -> argparse.Namespace:
+def options(description: str | None, *, rounds: int = 15, **more: dict[str, Any]) -> argparse.Namespace:
     """What every benchmark takes: rounds, tiny (for a test that it runs), device, clock, threads, and `more`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that the script runs")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")

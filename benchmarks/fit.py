@@ -30,6 +30,7 @@ from lens.models import Model
 from lens.numerics import Moments, least_squares
 
 ROWS = 1024  # as a fit multiplies them
+TINY = {"n_layer": 2, "n_embd": 16, "n_head": 2, "vocab_size": 5000}
 
 
 def main() -> None:
@@ -37,32 +38,34 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="sentences, one a line (default: those that come with lens)")
     parser.add_argument("--sentences", type=int, default=9000)
     parser.add_argument("--tokenizer", type=Path, help="a folder with a tokenizer (default: that of demo)")
+    parser.add_argument("--tiny", action="store_true", help="sizes that only show that the script runs")
     options = parser.parse_args()
+    count = 48 if options.tiny else options.sentences
     lines = options.text.read_text(encoding="utf-8").splitlines() if options.text else sample_sentences()
-    texts = [line for line in lines if line.strip()][: options.sentences + options.sentences // 3]
+    texts = [line for line in lines if line.strip()][: count + count // 3]
     train, held = texts[: len(texts) * 3 // 4], texts[len(texts) * 3 // 4 :]
-    model = gpt2_small(options.tokenizer)
+    model = gpt2(options.tokenizer, **TINY if options.tiny else {})
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
     print(f"{model.n_blocks} blocks of width {model.width}, {len(train):,} + {len(held):,} sentences\n")
     print("| what | seconds | ratio |\n|---|---|---|")
     x, y = stored(model, train, 0), stored(model, held, 1)
-    ours, theirs = algebra(x, y)
+    theirs = algebra(x, y)
     whole, bare, tokens = end_to_end(model, train, held)
-    four = in_fours(model, train[:400]) * len(train) / 400
+    some = train[:400]
+    four = in_fours(model, some) * len(train) / len(some)
     row(f"bare forwards of the same {tokens:,} tokens", bare)
     row("lens.fit, all pairs, whole (with its held-out scores)", whole, whole / bare, "× the bare (at most 1.25)")
     row("the paper's way: forwards in fours + a solve a pair", four + theirs, (four + theirs) / whole, "× lens.fit")
-    project(bare, whole, four, len(train))
-    del ours
+    project(bare, four, len(train), 64 if options.tiny else 1600)
 
 
-def gpt2_small(tokenizer: Path | None) -> Model:
-    """A GPT-2 of 12 blocks of width 768 with random weights, and a real tokenizer."""
+def gpt2(tokenizer: Path | None, **size: int) -> Model:
+    """A GPT-2 of 12 blocks of width 768, if nothing is said, with random weights, and a real tokenizer."""
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
     words = lens.load("demo").tokenizer if tokenizer is None else AutoTokenizer.from_pretrained(tokenizer)
-    return lens.load(GPT2LMHeadModel(GPT2Config()), tokenizer=words)
+    return lens.load(GPT2LMHeadModel(GPT2Config(**size)), tokenizer=words)
 
 
 def stored(model: Model, texts: Sequence[str], seed: int) -> np.ndarray:
@@ -74,8 +77,8 @@ def stored(model: Model, texts: Sequence[str], seed: int) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def algebra(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Seconds of all maps: by moments, and by scikit-learn in the same precision; prints both and their distance."""
+def algebra(x: np.ndarray, y: np.ndarray) -> float:
+    """Seconds of all maps by scikit-learn, in the precision of moments; prints both and how far apart they are."""
     pairs = list(combinations(range(len(x)), 2))
     begin = time.perf_counter()
     maps = by_moments(x, pairs)
@@ -91,7 +94,7 @@ def algebra(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         worst = max(worst, abs(difference))
     row(f"scikit-learn, {len(pairs)} pairs on stored vectors", theirs)
     row("moments and solves of all pairs", ours, theirs / ours, f"× faster (at least 8); largest |Δr²| {worst:.1e}")
-    return ours, theirs
+    return theirs
 
 
 def by_moments(x: np.ndarray, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], torch.Tensor]:
@@ -133,21 +136,21 @@ def in_fours(model: Model, texts: Sequence[str]) -> float:
     return timed(lambda: forwards(model, fours))
 
 
-def project(bare: float, whole: float, four: float, count: int) -> None:
-    """48 layers of width 1,600: pairs of that width are measured, forwards scale with the blocks' parameters."""
-    x = np.random.default_rng(0).normal(size=(2, count, 1600)).astype(np.float32)
+def project(bare: float, four: float, count: int, width: int) -> None:
+    """48 layers of such a width: pairs of that width are measured, forwards scale with the blocks' parameters."""
+    x = np.random.default_rng(0).normal(size=(2, count, width)).astype(np.float32)
     ours = timed(lambda: by_moments(x, [(0, 1)]))
     theirs = timed(lambda: LinearRegression(fit_intercept=False).fit(x[0].astype(float), x[1].astype(float)))
-    pairs, grown = 49 * 48 // 2, (48 * 1600**2) / (12 * 768**2)
+    pairs, grown = 49 * 48 // 2, (48 * width**2) / (12 * 768**2)
     # one call sums two products (source with itself, with the target) and solves once
     lens_way = bare * grown + pairs * ours * 0.6
     paper_way = four * grown + pairs * theirs
     print(
-        f"\n48 layers of width 1,600 ({pairs:,} pairs, {count:,} sentences), projected: lens {lens_way / 3600:.1f} h, "
-        f"the paper's way {paper_way / 3600:.1f} h, {paper_way / lens_way:.1f} times as long "
+        f"\n48 layers of width {width:,} ({pairs:,} pairs, {count:,} sentences), projected: "
+        f"lens {lens_way / 3600:.1f} h, the paper's way {paper_way / 3600:.1f} h, "
+        f"{paper_way / lens_way:.1f} times as long "
         f"(one pair measured: {ours:.1f} s against {theirs:.1f} s; forwards × {grown:.1f})."
     )
-    del whole
 
 
 def timed(work: Callable[[], Any]) -> float:

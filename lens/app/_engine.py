@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lens._source import resolve
 from lens.app._options import LOOPBACK, new_token
 from lens.errors import LensError
 
@@ -63,7 +64,6 @@ def _amount(text: str) -> float:
 
 def _serve(chosen: argparse.Namespace) -> None:
     from lens.cluster import Serving, died, start, stop
-    from lens.models import resolve
 
     if chosen.public and chosen.token:
         raise LensError("--public lets everyone in and --token does not; give one of them.")
@@ -95,12 +95,17 @@ def _serve(chosen: argparse.Namespace) -> None:
             signal.signal(each, lambda *_: ended.set())
         print(f"An engine with {', '.join(chosen.models)} is at {address} …  Ctrl-C stops it", flush=True)
         while died(serving, ended):
+            if serving.address is not None:
+                raise LensError(
+                    f"The Ray cluster at {serving.address} has died, and the engine with it. "
+                    "Start that cluster again, and then the engine."
+                )
             print("The engine's cluster has died, and is started anew …", flush=True)
-            stop(serving)
+            stop()
             start(serving)
             print(f"The engine is back at {address}", flush=True)
     finally:
-        stop(serving)
+        stop()
 
 
 def _whole(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lens.errors import LensError
 
-__all__ = ["TEMPLATE", "add_to_path", "explore_notebook", "expose_template", "shipped_models"]
+__all__ = ["TEMPLATE", "add_to_path", "explore_notebook", "expose_template"]
 
 TEMPLATE = "lens"
 CHECKOUT = Path(__file__).parents[2]
@@ -19,13 +19,6 @@ def explore_notebook() -> Path:
         if path.is_file():
             return path
     raise LensError("This installation has no explore.ipynb; install lens again (pip install --force-reinstall).")
-
-
-def shipped_models() -> tuple[str, ...]:
-    """What `lens.embedded()` gives, without PyTorch, which a server need not load."""
-    return tuple(
-        sorted(path.parent.name for path in (Path(__file__).parents[1] / "models/embedded").glob("*/config.json"))
-    )
 
 
 def expose_template() -> None:

@@ -12,12 +12,13 @@ from typing import NoReturn, TypeVar
 
 import lens
 from lens._limits import for_public
+from lens._source import embedded, resolve
 from lens.app._bench import add_bench
 from lens.app._engine import add_serve, use_engine
 from lens.app._export import add_export
 from lens.app._fit import add_convert, add_fit
 from lens.app._options import Options, Place, new_token, place, site
-from lens.app._places import explore_notebook, shipped_models
+from lens.app._places import explore_notebook
 from lens.app._report import add_report
 from lens.errors import LensError
 
@@ -173,8 +174,6 @@ def _notebook(text: str) -> Path:
 
 def _checked_model(name: str) -> str:
     """The name as the kernel is to get it, which runs elsewhere: folders in full. Raises ModelError."""
-    from lens.models import resolve  # only here: it takes torch along, which a plain `lens app` need not wait for
-
     source = resolve(name)
     return source.name if source.shipped or source.folder is None else str(source.folder)
 
@@ -212,7 +211,7 @@ def _bound_strangers() -> None:
     mine = os.environ.get(MODEL_VARIABLE)
     if mine and "," in mine:
         raise LensError(f"LENS_MODELS can't name {mine!r}, as it has a comma. Give the folder a name without.")
-    limits = for_public((*shipped_models(), *([mine] if mine and mine not in shipped_models() else [])))
+    limits = for_public((*embedded(), *([mine] if mine and mine not in embedded() else [])))
     os.environ.update(limits)
     if limits:
         print(f"Visitors are held to {' '.join(f'{name}={value}' for name, value in limits.items())}", flush=True)

@@ -6,20 +6,21 @@ import logging
 import os
 import pickle
 import platform
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lens._memory import memory_in_words
 from lens._version import __version__
-from lens.analyses import Shard
-from lens.cluster._ray import ray
+from lens.cluster._ray import knock, ray
 from lens.errors import LensError
-from lens.models import Model
+
+if TYPE_CHECKING:  # whoever only starts an engine needs no torch
+    from lens.analyses import Shard
+    from lens.models import Model
 
 __all__ = ["Workers"]
 
@@ -28,8 +29,6 @@ T = TypeVar("T")
 AHEAD = 2  # shards for each worker that are under way: the next one is there when it is done with one
 LOSSES = 3  # workers that one shard may lose before it is the shard's fault
 LOOK = 5.0  # seconds between looks at whether the cluster still has room
-ANSWER = 10.0  # seconds in which whoever listens at an address says what it is
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # RFC 9113, 3.4: no settings
 
 
 class Workers:
@@ -176,29 +175,11 @@ def _same(model: Model, fingerprint: str, version: str) -> Model:
 def _join(address: str | None) -> None:
     """Connect; LensError in seconds where there is no cluster, for which Ray itself would take minutes."""
     if address is not None and address not in ("auto", "local"):
-        _knock(address)
+        knock(address)
     try:
         ray().init(address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - by whatever name, and Ray would end the program
         raise LensError(f"The cluster at {address or 'this machine'} can't be joined: {_first_line(error)}") from None
-
-
-def _knock(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise LensError(f"{address!r} is no address of a cluster; those look like 'host:6379' or 'ray://host:10001'.")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER) as line:
-            line.sendall(HELLO)
-            is_one = os.environ.get("RAY_USE_TLS") == "1" or line.recv(9)[3:4] == b"\x04"
-            said = "" if is_one else "something else does"
-    except OSError as error:
-        said = error.strerror or str(error)
-    if said:
-        raise LensError(
-            f"No cluster answers at {address} ({said}). Start one there (ray start --head), or give the address that "
-            "it prints; without an address this machine does the work."
-        )
 
 
 def _machines() -> list[dict[str, float]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import pickle
 import secrets
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lens._cache import ByteCache
-from lens.casts import Maps
+from lens.cluster._ray import ray
+
+if TYPE_CHECKING:
+    from lens.casts import Maps
 
 __all__ = ["MOST", "Kept", "Shelf"]
 
@@ -41,26 +44,26 @@ class Kept:
 
 
 class Shelf:
-    """A byte-bounded cache in a process of its own, through the handle that Ray Serve gives to it.
+    """A byte-bounded cache in a process of its own, an actor of Ray.
 
     Where it does not answer, nothing is kept on it, and nothing found.
     """
 
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
 
     def keep(self, key: str, packed: bytes) -> None:
         """Keep it, for as long as there is room."""
-        self._asked(self._handle.keep.remote(key, packed, len(packed)))
+        self._asked(self._actor.keep.remote(key, packed, len(packed)))
 
     def find(self, key: str) -> bytes | None:
         """What was kept, or None."""
-        found: bytes | None = self._asked(self._handle.peek.remote(key))
+        found: bytes | None = self._asked(self._actor.peek.remote(key))
         return found
 
     def _asked(self, answer: Any) -> Any:
         try:
-            return answer.result(timeout_s=PATIENCE)
+            return ray().get(answer, timeout=PATIENCE)
         except Exception as error:  # whatever Ray says of it, the visitor is told to fit again
             logging.getLogger("lens").error("The shelf of fitted maps does not answer", exc_info=error)
             return None

@@ -13,14 +13,19 @@ from functools import partial
 from threading import Event
 from typing import Any, Final
 
-from lens.cluster._ray import ray
+from lens._cache import ByteCache
+from lens._source import resolve
+from lens.cluster._kept import MOST, Kept, Shelf
+from lens.cluster._ray import knock, ray
 from lens.errors import LensError
 
 __all__ = ["Serving", "died", "start", "stop"]
 
 NAME: Final = "lens"  # of the application
+SHELF: Final = "shelf"
 ATTEMPTS: Final = 5  # to start a cluster
 LOOK: Final = 5.0  # seconds between looks whether the cluster still lives
+AWAY: Final = 3  # looks in a row at a cluster of another's that does not answer
 STOPPING: Final = 5.0  # seconds in which a replica that is told to stop lets its work end
 # What takes requests is replaced once it has failed three looks: soon where it has died, not where it is slow to start.
 LOOKS: Final = {"RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
@@ -51,7 +56,6 @@ class Replica:
         from lens.casts import Maps
         from lens.cluster._door import Door
         from lens.cluster._host import Host
-        from lens.cluster._kept import Kept, Shelf
         from lens.models import load
 
         models = {_name(model): load(model, device=serving.device, dtype=serving.dtype) for model in serving.models}
@@ -76,7 +80,7 @@ def start(serving: Serving) -> str:
     try:
         _run(serving)
     except Exception as error:  # noqa: BLE001 - whatever Ray says of it
-        stop(serving)
+        stop()
         raise LensError(f"The engine did not start: {_last_line(error)}") from None
     return f"http://{serving.host}:{serving.port}/" + (f"?token={serving.token}" if serving.token else "")
 
@@ -85,15 +89,14 @@ def _run(serving: Serving) -> None:
     from ray import serve as ray_serve
     from ray.serve.config import HTTPOptions
 
-    from lens._cache import ByteCache
-    from lens.cluster._kept import MOST
-
     http = HTTPOptions(host=serving.host, port=serving.port, request_timeout_s=None)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray_serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
-    deployment = partial(
-        ray_serve.deployment,
+    engine = ray_serve.deployment(
+        name="engine",
+        num_replicas=serving.replicas,
+        ray_actor_options=_needs(serving),
         max_ongoing_requests=1_000,  # the host itself says when it has enough to do
         graceful_shutdown_timeout_s=STOPPING,
         graceful_shutdown_wait_loop_s=1.0,
@@ -101,9 +104,25 @@ def _run(serving: Serving) -> None:
         health_check_timeout_s=60.0,
         logging_config=quiet,
     )
-    shelf = deployment(name="shelf", ray_actor_options={"num_cpus": 0})(ByteCache)
-    engine = deployment(name="engine", num_replicas=serving.replicas, ray_actor_options=_needs(serving))(Replica)
-    ray_serve.run(engine.bind(serving, shelf.bind(MOST)), name=NAME, route_prefix="/")
+    ray_serve.run(engine(Replica).bind(serving, _shelf()), name=NAME, route_prefix="/")
+
+
+def _shelf() -> Any:
+    """The actor that keeps visitors' maps: no replica's and no program's own, so that it outlives them all."""
+    shelf = (
+        ray()
+        .remote(ByteCache)
+        .options(
+            name=SHELF,
+            namespace=NAME,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+    )
+    return shelf.remote(MOST)
 
 
 def _require_free(serving: Serving) -> None:
@@ -117,23 +136,26 @@ def _require_free(serving: Serving) -> None:
             ) from None
 
 
-def stop(serving: Serving) -> None:
+def stop() -> None:
     """End the application, and the cluster if it was started for it."""
     from ray import serve as ray_serve
 
     with suppress(Exception):
-        if serving.address is not None or _lives():
+        if _lives():
             ray_serve.shutdown()  # type: ignore[no-untyped-call]
+            ray().kill(ray().get_actor(SHELF, namespace=NAME))
     ray().shutdown()
 
 
 def died(serving: Serving, ended: Event) -> bool:
-    """Wait: False once `ended` is set, True once the cluster that was started for the engine has died.
+    """Wait: False once `ended` is set, True once the engine's cluster has died.
 
-    A cluster that was there before is its host's affair: for that one, this only waits.
+    One that was there before may be on the other side of a network, which falters: it has died after `AWAY` looks.
     """
+    patience = left = 1 if serving.address is None else AWAY
     while not ended.wait(LOOK):
-        if serving.address is None and not _lives():
+        left = patience if _lives() else left - 1
+        if not left:
             return True
     return False
 
@@ -152,6 +174,8 @@ def _lives() -> bool:
 
 def _join(serving: Serving) -> None:
     """Be part of the cluster that is named, or of one of this machine's own, which nobody else can join."""
+    if serving.address not in (None, "auto"):
+        knock(serving.address)
     os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", **LOOKS} | dict(os.environ))
     if serving.address is None and "RAY_AUTH_MODE" not in os.environ:  # a token that lies in no file
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -196,8 +220,6 @@ def _needs(serving: Serving) -> dict[str, Any]:
 
 def _name(model: str) -> str:
     """What visitors call it: of a folder only its own name."""
-    from lens.models import resolve
-
     source = resolve(model)
     return source.name if source.folder is None or source.shipped else source.folder.name
 

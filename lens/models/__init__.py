@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lens._source import embedded, resolve
 from lens.models._apart import apart, likeness, separable
 from lens.models._family import Family
 from lens.models._model import Model, load
@@ -9,7 +10,6 @@ from lens.models._recording import Recording, Replay
 from lens.models._remote import RemoteModel
 from lens.models._room import free_memory
 from lens.models._slots import CACHE_NAMES, cache_name
-from lens.models._source import embedded, resolve
 from lens.models._text import Tokens
 
 __all__ = [

@@ -17,6 +17,7 @@ from transformers.utils.hub import cached_file
 
 from lens._limits import allowed_models
 from lens._memory import memory_in_words, ran_out
+from lens._source import Source, embedded, suggestion
 from lens.errors import LensError, ModelError
 from lens.models._config import check_raw, checked_config
 from lens.models._family import Kind
@@ -24,7 +25,6 @@ from lens.models._hub import damaged, impatient, trouble, unheard
 from lens.models._panics import tokenizer_in_words
 from lens.models._room import Free, free_memory, needed, placement
 from lens.models._shards import check_shards, index_name
-from lens.models._source import Source, embedded, suggestion
 from lens.models._threads import hold_to_threads
 
 __all__ = ["check_options", "read_config", "read_tokenizer", "read_weights"]

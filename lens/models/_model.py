@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lens._memory import memory_in_words
+from lens._source import Source, resolve
 from lens.errors import LensError, ModelError
 from lens.models._anatomy import Anatomy
 from lens.models._batch import batch
@@ -31,7 +32,6 @@ from lens.models._parts import Span, spans_of
 from lens.models._proof import prove_part
 from lens.models._recording import Recording, passages, run, run_without_head
 from lens.models._slots import slot_cache
-from lens.models._source import Source, resolve
 from lens.models._text import Tokens, tokenize
 from lens.plans import PARTS
 from lens.wire import Engine

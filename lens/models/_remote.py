@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 
 import torch
 
+from lens._source import Source
 from lens.errors import ModelError
 from lens.models._family import Kind
 from lens.models._model import Model
 from lens.models._once import Once
 from lens.models._parts import Span
 from lens.models._recording import Recording
-from lens.models._source import Source
 from lens.models._text import Tokens
 from lens.wire import Call, Engine, served, values
 

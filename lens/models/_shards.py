@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lens._source import Source
 from lens.errors import ModelError
-from lens.models._source import Source
 
 __all__ = ["check_shards", "index_name"]
 

@@ -35,7 +35,8 @@ def heavy_after(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import lens", "import lens; lens.LensError", "import lens.app.cli", "import lens.plans"]
+    "statement",
+    ["import lens", "import lens; lens.LensError", "import lens.app.cli", "import lens.plans", "import lens.cluster"],
 )
 def test_nothing_heavy_is_loaded(statement: str) -> None:
     assert heavy_after(statement) == set()

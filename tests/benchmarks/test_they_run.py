@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from benchmarks import cluster, fit
 from benchmarks._measure import interleaved, spread
 from benchmarks._picture import loglog
 from benchmarks.growth import slope
@@ -18,6 +21,35 @@ def test_it_runs(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr("sys.argv", [name, "--tiny", "--rounds", "1", "--threads", "1"])
     import_module(f"benchmarks.{name}").main()
     assert "| --- |" in capsys.readouterr().out
+
+
+def test_the_one_of_fitting_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["fit", "--tiny"])
+    fit.main()
+    assert "projected: lens" in capsys.readouterr().out
+
+
+class Here:
+    """As much of workers as a fit asks of them, in this process: those of Ray have tests of their own."""
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def each(self, model: Any, work: Any, shards: Any, _memory: int) -> Iterator[Any]:
+        return (work(model, shard) for shard in shards)
+
+
+def test_the_one_of_workers_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["cluster", "--tiny", "--rounds", "1", "--threads", "1", "--shard", "4"])
+    monkeypatch.setattr(cluster, "Workers", Here)
+    cluster.main()
+    assert capsys.readouterr().out.count("workers: ") == 2  # the round that is not counted is told, too
 
 
 def test_measures_take_turns_forwards_and_backwards() -> None:

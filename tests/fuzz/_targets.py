@@ -20,11 +20,11 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from lens._source import resolve
 from lens.casts import Card, Maps, cast_named
 from lens.casts.imports import convert
 from lens.models import load
 from lens.models._config import check_raw
-from lens.models._source import resolve
 from lens.panels._link import from_link
 from lens.panels._session import Session
 from lens.plans import Plan

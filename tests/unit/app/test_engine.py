@@ -64,6 +64,7 @@ def test_whoever_can_reach_it_must_know_a_token_unless_it_is_public(started: lis
         ("serve --public --token x", "--public lets everyone in and --token does not"),
         ("serve demo --maps a b", "There are 2 folders of maps for 1 models: one each."),
         ("serve no/such/folder", "There is no folder 'no/such/folder'"),
+        ("serve --address 127.0.0.1:9", "No cluster answers at 127.0.0.1:9"),
         ("app --engine nowhere", "'nowhere' is no engine: give its address"),
         ("app --engine http://127.0.0.1:9", "There is no engine at http://127.0.0.1:9"),
         ("app --engine http://127.0.0.1:9 --maps x", "The engine has its own maps"),
@@ -72,6 +73,23 @@ def test_whoever_can_reach_it_must_know_a_token_unless_it_is_public(started: lis
 def test_what_cannot_be_done_is_said(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(line.split()) == 2
     assert words in capsys.readouterr().err
+
+
+def test_when_anothers_cluster_dies_that_is_said_and_one_of_its_own_is_started_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+    lives = iter([True, False])
+    monkeypatch.setattr(lens.cluster, "start", lambda _: done.append("start") or "http://here")
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # of this process
+    monkeypatch.setattr(lens.cluster, "stop", lambda: done.append("stop"))
+    monkeypatch.setattr(lens.cluster, "died", lambda serving, _: serving.address is not None or next(lives))
+    assert cli.main(["serve", "--address", "10.0.0.1:6379"]) == 2
+    assert "The Ray cluster at 10.0.0.1:6379 has died, and the engine with it." in capsys.readouterr().err
+    assert done == ["start", "stop"]
+    assert cli.main(["serve"]) == 0
+    assert "The engine is back at http://here" in capsys.readouterr().out
+    assert done[2:] == ["start", "stop", "start", "stop"]
 
 
 def test_an_amount_is_one(capsys: pytest.CaptureFixture[str]) -> None:

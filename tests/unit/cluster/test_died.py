@@ -1,4 +1,4 @@
-"""Whoever serves an engine notices that its cluster has died, by its head or its machine; another's it leaves alone."""
+"""Whoever serves an engine notices that its cluster has died, by its head or its machines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lens.cluster import Serving, died
+from lens.cluster._serve import AWAY
 
 
 class Cluster:
@@ -48,11 +49,19 @@ def test_a_cluster_that_lives_is_left_alone_until_ctrl_c(cluster: Cluster) -> No
     cluster.head.close()
 
 
-def test_one_without_a_machine_or_without_a_head_has_died_but_only_if_it_is_our_own(cluster: Cluster) -> None:
+@pytest.mark.parametrize("serving", [Serving(), Serving(address="10.0.0.1:6379")])
+def test_one_without_a_machine_or_without_a_head_has_died(cluster: Cluster, serving: Serving) -> None:
     cluster.alive = False
-    assert died(Serving(), threading.Event())
+    assert died(serving, threading.Event())
     cluster.head.close()
-    assert died(Serving(), threading.Event())
+    assert died(serving, threading.Event())
+
+
+def test_one_that_was_there_before_may_be_out_of_reach_for_a_moment(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = threading.Event()
-    threading.Timer(0.1, ended.set).start()
+    looks = iter([*[*[False] * (AWAY - 1), True] * 3, None])
+    monkeypatch.setattr("lens.cluster._serve._lives", lambda: next(looks) or ended.set())
     assert not died(Serving(address="10.0.0.1:6379"), ended)
+    cluster.head.close()

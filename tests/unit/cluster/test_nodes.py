@@ -1,9 +1,10 @@
-"""An engine of two replicas on a cluster of three machines in one goes on while parts of Ray are killed."""
+"""An engine of two replicas on a cluster of three machines in one goes on while all of Ray but its head is killed."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.flaky(reruns=1)  # Ray gives the processes of a node half a minute to start, whatever else runs
-def test_visitors_go_on_with_the_same_numbers_whatever_of_ray_is_killed_and_keep_their_maps() -> None:
+def test_visitors_go_on_with_the_same_numbers_until_the_head_dies_which_who_serves_them_is_told() -> None:
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         ran = subprocess.run(
             [sys.executable, "-m", "tests.unit.cluster._nodes", folder],
@@ -29,5 +30,11 @@ def test_visitors_go_on_with_the_same_numbers_whatever_of_ray_is_killed_and_keep
         said = json.loads((Path(folder) / "said.json").read_text(encoding="utf-8"))
     assert said["replicas"] == 2
     assert said["maps"] == {"at first": [True] * 8, "afterwards": [True] * 4}
-    assert [said[name]["same"] for name in ("ray::ProxyActor", "ray::ServeController")] == [True, True]
-    assert said["ray::ProxyActor"]["waited"]
+    killed = {name: said[name] for name in ("ray::ProxyActor", "ray::ServeController", "a machine")}
+    assert {name: each["same"] for name, each in killed.items()} == {name: [True, True] for name in killed}
+    assert killed["ray::ProxyActor"]["waited"]
+    assert killed["a machine"]["waited"]
+    assert said["status"] == 2
+    assert re.search(
+        r"lens: The Ray cluster at \S+ has died, and the engine with it\. Start that cluster again", said["words"]
+    )

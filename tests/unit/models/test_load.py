@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import lens.models
+from lens import _source
 from lens.errors import ModelError, TextError
-from lens.models import Model, _load, _model, _source
+from lens.models import Model, _load, _model
 
 Build = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from lens.errors import ModelError
 
 __all__ = ["Source", "embedded", "resolve", "suggestion"]
 
-FOLDER = Path(__file__).parent / "embedded"
+FOLDER = Path(__file__).parent / "models" / "embedded"
 MAX_NAME = 500  # characters that are still looked up, and repeated in a message
 MAX_BESIDE = 1_000  # folders among which a mistaken name is looked for
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lens import _source
 from lens.errors import ModelError
-from lens.models import _source, load, resolve
+from lens.models import load, resolve
 
 
 @pytest.fixture
