@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import lens
-from lens._limits import for_public
+from lens._limits import for_public, kept_by_each, variable
+from lens._memory import main_memory_free
 from lens.app._bench import add_bench
 from lens.app._engine import add_serve, use_engine
 from lens.app._export import add_export
@@ -204,6 +205,7 @@ def _serve_app(chosen: argparse.Namespace) -> None:
 
     if chosen.public:
         _bound_strangers()
+    os.environ.setdefault(variable("kept"), str(kept_by_each(chosen.visitors, main_memory_free())))
     serve(chosen.notebook or explore_notebook(), _options(chosen))
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from lens.errors import ModelError
+from lens._memory import UNLIMITED, cgroup_free
 from lens.models import _room
 from lens.models._load import read_config, read_weights
-from lens.models._room import UNLIMITED, cgroup_free, free_memory, needed, placement
+from lens.models._room import free_memory, needed, placement
 from lens.models._source import Source
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
