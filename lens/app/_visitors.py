@@ -12,7 +12,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 __all__ = ["Health", "Page", "Seats"]
 
 NEVER_CAME = 180  # seconds that a sent page has, on a slow line and a slow machine, to be heard of: a crawler never is
-BROKEN_OFF = 60  # seconds that a page has to come back whose line broke: it asks at once, and five times in the first 57
+BROKEN_OFF = 60  # seconds that a page whose line broke has to come back: it asks at once, and five times within 57
 
 
 class Seat:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from lens.errors import ModelError
 from lens._memory import UNLIMITED, cgroup_free
+from lens.errors import ModelError
 from lens.models import _room
 from lens.models._load import read_config, read_weights
 from lens.models._room import free_memory, needed, placement
