@@ -112,7 +112,7 @@ def _add_app(app: argparse.ArgumentParser) -> None:
         type=_number_of("seconds", 10),
         default=900,
         metavar="SECONDS",
-        help="how long the session of a page waits that was lost without a word (default: 900)",
+        help="how long the session of a page waits that no longer answers, as on a machine that sleeps (default: 900)",
     )
     app.add_argument(
         "--preheat",

@@ -145,9 +145,11 @@ class Shelf:
 
     def _recording(self, question: Question, model: Model, tokens: Tokens) -> Recording:
         key, latest = (question.model, question.text), self._latest
-        if latest is not None and latest[0] == key:
-            return latest[1]
-        found: Recording = self.cache.get(key, lambda: _sized(model.recording(tokens)))
+
+        def make() -> tuple[Recording, int]:
+            return _sized(latest[1] if latest and latest[0] == key else model.recording(tokens))
+
+        found: Recording = self.cache.get(key, make)
         self._latest = key, found
         return found
 
