@@ -69,7 +69,7 @@ def launch(arguments: list[str]) -> None:
 
         def __init__(self, **options: Any) -> None:
             with mock.patch.object(ipkernel, "sys", _WithoutModules()):
-                super().__init__(**options)
+                super().__init__(**options)  # type: ignore[no-untyped-call]
 
     IPKernelApp.launch_instance(arguments, kernel_class=Kernel)
 
