@@ -7,7 +7,7 @@ from typing import Final
 
 from lens.errors import LensError
 
-__all__ = ["DEFAULTS", "PUBLIC", "allowed_models", "for_public", "higher", "limit", "variable"]
+__all__ = ["DEFAULTS", "PUBLIC", "allowed_models", "for_public", "higher", "kept_by_each", "limit", "variable"]
 
 DEFAULTS: Final = {
     "text": 20_000,  # characters of a sentence
@@ -18,6 +18,7 @@ DEFAULTS: Final = {
     "plans": 20_000,  # of one sweep
     "own_text": 2_000_000,  # characters of a text that maps are fitted on in a panel
     "seconds": 86_400,  # that one piece of a panel's work may take
+    "kept": 512,  # megabytes of recordings, readings and measures that a session has at hand; `lens app` divides
 }
 PUBLIC: Final = {  # where anyone may come (`lens app --public`): as much as the lessons and every panel's start need
     "text": 5_000,
@@ -30,6 +31,7 @@ PUBLIC: Final = {  # where anyone may come (`lens app --public`): as much as the
     "seconds": 60,
 }
 MODELS: Final = "LENS_MODELS"
+LEAST_KEPT: Final = 64  # megabytes; less would make each answer anew that a slider goes back to
 
 
 def limit(name: str) -> int:
@@ -56,6 +58,11 @@ def for_public(models: tuple[str, ...]) -> dict[str, str]:
     """The variables to set where anyone may come, of those that who runs lens has not set; `models` may be loaded."""
     wanted = {MODELS: ",".join(models)} | {variable(name): str(most) for name, most in PUBLIC.items()}
     return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def kept_by_each(visitors: int, free: int) -> int:
+    """Megabytes that each of so many sessions may keep of `free` bytes, of which half is left for their work."""
+    return max(LEAST_KEPT, min(DEFAULTS["kept"], free // 2 // visitors // 2**20))
 
 
 def allowed_models() -> tuple[str, ...] | None:

@@ -1,15 +1,24 @@
-"""Memory that runs out in the middle of work, in words; what filled it is let go, and the next request finds room."""
+"""Main memory: how much is free, what is given back of it, and words for where it runs out in the middle of work.
+
+There, what filled it is let go, and the next request finds room.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import re
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import psutil
 
 from lens.errors import LensError
 
-__all__ = ["memory_in_words", "ran_out", "said_of"]
+__all__ = ["UNLIMITED", "cgroup_free", "give_back", "main_memory_free", "memory_in_words", "ran_out", "said_of"]
+
+UNLIMITED = 1 << 60  # cgroup v1 says "no limit" with a number of this size
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,3 +57,71 @@ def said_of(error: BaseException) -> str:
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that memory, of the machine or of its GPU, ran out."""
     return isinstance(error, MemoryError) or bool(isinstance(error, RuntimeError) and SAID.search(str(error)))
+
+
+def give_back() -> None:
+    """Give the system what was freed: glibc keeps the holes between what is still held, for each of its arenas."""
+    if trim := _trim():
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Any:
+    """glibc's function; None with another C library, which has none."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def main_memory_free() -> int:
+    """Bytes of main memory that are free, within what a container, batch system or `ulimit -v` allows."""
+    return min(int(psutil.virtual_memory().available), cgroup_free(Path("/")), _within_ulimit())
+
+
+def _within_ulimit() -> int:
+    """Bytes that `ulimit -v` leaves this process, as some clusters set it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return UNLIMITED
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return UNLIMITED if allowed == resource.RLIM_INFINITY else max(0, allowed - int(psutil.Process().memory_info().vms))
+
+
+def cgroup_free(root: Path) -> int:
+    """Bytes that the control groups of this process leave it (both versions), read under `root`."""
+    return min((_left(*files) for files in _limits(root)), default=UNLIMITED)
+
+
+def _limits(root: Path) -> list[tuple[Path, Path, Path]]:
+    """For this process's groups and those they are in: the files with the limit, the usage and the details."""
+    found = []
+    listing = root / "proc/self/cgroup"
+    for line in listing.read_text().splitlines() if listing.is_file() else []:
+        _, controllers, inside = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        base = root / "sys/fs/cgroup" / controllers
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
+        relative = Path(inside.lstrip("/"))
+        groups = [base / part for part in (relative, *relative.parents)]
+        found += [(group / names[0], group / names[1], group / "memory.stat") for group in groups]
+    return found
+
+
+def _left(limit: Path, usage: Path, details: Path) -> int:
+    try:
+        allowed, used = limit.read_text().strip(), int(usage.read_text())
+    except (OSError, ValueError):  # the root group has no limit; a container may hide the outer ones
+        return UNLIMITED
+    if allowed == "max" or int(allowed) >= UNLIMITED:
+        return UNLIMITED
+    return max(0, int(allowed) - used + _reclaimable(details))
+
+
+def _reclaimable(details: Path) -> int:
+    """File pages kept only for speed: they count as used, but are given up when memory is asked for."""
+    lines = details.read_text().splitlines() if details.is_file() else []
+    found = dict(line.split() for line in lines)
+    return int(found.get("total_inactive_file", found.get("inactive_file", 0)))

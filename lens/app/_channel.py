@@ -10,6 +10,8 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from traitlets import default
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from lens.app._visitors import Seats
+
 __all__ = ["Channel", "Kernel", "Kernels"]
 
 
@@ -45,7 +47,39 @@ class Kernels(AsyncMappingKernelManager):
 
 
 class Channel(VoilaKernelWebsocketHandler):
-    """Voilà's, for which a page that leaves in the middle of a message is no fault worth a trace in the host's log."""
+    """Voilà's, which tells the seats when a page is there and when its line has broken off.
+
+    Jupyter itself takes a line that breaks off for an absence, however long: a browser that was killed kept its kernel
+    until that had been idle for as long as one that sleeps. A page that leaves in the middle of a message is no fault
+    worth a trace in the host's log.
+    """
+
+    closed_here = False
+
+    def initialize(self, *, seats: Seats) -> None:
+        """Called by tornado for each request."""
+        self.seats = seats
+        super().initialize()
+
+    async def open(self, kernel_id: str) -> None:
+        """The page is there. Where its kernel can't be heard the line ends, and Jupyter would go on counting it."""
+        self.seats.connected(kernel_id)
+        try:
+            await super().open(kernel_id)
+        except BaseException:
+            self.on_connection_close()
+            raise
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """End the line from here: Jupyter does so to a page that answers no ping, as one on a machine that sleeps."""
+        self.closed_here = True
+        super().close(code, reason)
+
+    def on_close(self) -> None:
+        """The line has ended. A page that sleeps may wake, and a page that is back has another line."""
+        super().on_close()
+        if not self.closed_here:
+            self.seats.broken_off(self.kernel_id)
 
     def write_message(self, message: Any, binary: bool = False) -> Future[None] | None:
         """Send it, unless Voilà keeps it back; nobody waits for its end, so what became of it is looked at here."""

@@ -229,7 +229,9 @@ class _Server(Voila):
             path = self.base_url + path.lstrip("/")
         if handler is TornadoVoilaHandler:
             return (path, Page, {**rest[0], "seats": seats})
-        return (path, Channel if handler is VoilaKernelWebsocketHandler else handler, *rest)
+        if handler is VoilaKernelWebsocketHandler:
+            return (path, Channel, {"seats": seats})
+        return (path, handler, *rest)
 
     def listen(self) -> None:
         """Called by `start` once everything is set up."""

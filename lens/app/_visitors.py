@@ -12,6 +12,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 __all__ = ["Health", "Page", "Seats"]
 
 NEVER_CAME = 180  # seconds that a sent page has, on a slow line and a slow machine, to be heard of: a crawler never is
+BROKEN_OFF = 60  # seconds that a page whose line broke has to come back: it asks at once, and five times within 57
 
 
 class Seat:
@@ -19,6 +20,7 @@ class Seat:
 
     kernel: str | None = None
     left = False
+    awaited: Any = None  # the timer that frees it, while its page is not connected
 
 
 class Seats:
@@ -46,14 +48,41 @@ class Seats:
     async def leave(self, seat: Seat) -> None:
         """Free the seat; its kernel, if there is one, ends."""
         self._held.discard(seat)
+        self._awaits_no_more(seat)
         seat.left = True
         if seat.kernel in self.kernels:
             await ensure_async(self.kernels.shutdown_kernel(seat.kernel, now=True))
 
-    async def look_after(self, seat: Seat) -> None:
-        """Free the seat of a page that was sent and never heard of."""
-        if seat.kernel in self.kernels and not self.kernels.kernel_model(seat.kernel)["connections"]:
+    def await_page(self, seat: Seat, seconds: float) -> None:
+        """Free the seat unless its page is connected within so many seconds."""
+        self._awaits_no_more(seat)
+        seat.awaited = IOLoop.current().call_later(seconds, self._look_after, seat)
+
+    def connected(self, kernel: str) -> None:
+        """The page of a kernel is there."""
+        if seat := self._of(kernel):
+            self._awaits_no_more(seat)
+
+    def broken_off(self, kernel: str) -> None:
+        """The line to a page has ended without a word: its browser was killed, or it will soon be back."""
+        if seat := self._of(kernel):
+            self.await_page(seat, BROKEN_OFF)
+
+    def is_connected(self, seat: Seat) -> bool:
+        """Whether the seat's kernel runs and a page hears it."""
+        return seat.kernel in self.kernels and self.kernels.kernel_model(seat.kernel)["connections"] > 0
+
+    async def _look_after(self, seat: Seat) -> None:
+        if not self.is_connected(seat):
             await self.leave(seat)
+
+    def _of(self, kernel: str) -> Seat | None:
+        return next((seat for seat in self._held if seat.kernel == kernel), None)
+
+    def _awaits_no_more(self, seat: Seat) -> None:
+        if seat.awaited is not None:
+            IOLoop.current().remove_timeout(seat.awaited)
+            seat.awaited = None
 
 
 class _SeatedKernels:
@@ -109,8 +138,8 @@ class Page(TornadoVoilaHandler):
             raise
         if seat.left:  # it closed while its kernel was starting
             await self.seats.leave(seat)
-        else:
-            IOLoop.current().call_later(NEVER_CAME, self.seats.look_after, seat)  # this page may be forgotten meanwhile
+        elif not self.seats.is_connected(seat):
+            self.seats.await_page(seat, NEVER_CAME)
 
     def on_connection_close(self) -> None:
         """A visitor closed the page before it was whole: its own script can't tell the kernel."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import lens
-from lens._limits import for_public
+from lens._limits import for_public, kept_by_each, variable
+from lens._memory import main_memory_free
 from lens._source import embedded, resolve
 from lens.app._bench import add_bench
 from lens.app._engine import add_serve, use_engine
@@ -112,7 +113,7 @@ def _add_app(app: argparse.ArgumentParser) -> None:
         type=_number_of("seconds", 10),
         default=900,
         metavar="SECONDS",
-        help="how long the session of a page waits that was lost without a word (default: 900)",
+        help="how long the session of a page waits that no longer answers, as on a machine that sleeps (default: 900)",
     )
     app.add_argument(
         "--preheat",
@@ -203,6 +204,7 @@ def _serve_app(chosen: argparse.Namespace) -> None:
 
     if chosen.public:
         _bound_strangers()
+    os.environ.setdefault(variable("kept"), str(kept_by_each(chosen.visitors, main_memory_free())))
     serve(chosen.notebook or explore_notebook(), _options(chosen))
 
 

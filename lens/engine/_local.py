@@ -7,13 +7,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Protocol
 
 from lens._limits import higher, limit
+from lens._memory import give_back
 from lens.errors import LensError, Superseded
 
 __all__ = ["Engine", "InlineEngine", "LocalEngine", "Superseded"]
+
+QUIET = 1.0  # seconds without work after which memory is given back: nobody drags a slider that slowly
 
 Report = Callable[[Any], None]  # tells how far work has come; raises Superseded once nobody waits for it
 Work = Callable[[Report], Any]
@@ -53,6 +57,7 @@ class LocalEngine:
 
     Work that has not begun when newer work comes for its channel never runs. Answers are delivered on the event loop
     that `submit` was called from, if there is one (a kernel's), so that a panel is only ever touched from one thread.
+    There, once it has been quiet for a moment, what work has freed is given back to the system.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -60,6 +65,7 @@ class LocalEngine:
         self._latest: dict[str, object] = {}
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="lens")
+        self._resting: asyncio.TimerHandle | None = None
 
     def submit(self, channel: str, work: Work, then: Heard, failed: Failed, progress: Heard | None = None) -> None:
         """Call `then(work(report))`, or `failed(error)`, and `progress(x)` for each `report(x)`."""
@@ -79,9 +85,13 @@ class LocalEngine:
             begun.append(time.monotonic())
             return work(report)
 
+        def whole() -> None:
+            when_latest(_settle(timed, then, failed))
+            deliver(self._rest)
+
         with self._lock:
             self._latest[channel] = ticket
-            self._waiting[channel] = lambda: when_latest(_settle(timed, then, failed))
+            self._waiting[channel] = whole
         self._threads.submit(self._next)
 
     def cancel(self, channel: str) -> None:
@@ -95,7 +105,23 @@ class LocalEngine:
         with self._lock:
             self._latest.clear()
             self._waiting.clear()
+        self._wake()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _rest(self) -> None:
+        """Give memory back in a moment, unless there is work again; where no loop runs, a script goes on at once."""
+        self._wake()
+        with suppress(RuntimeError):
+            self._resting = asyncio.get_running_loop().call_later(QUIET, self._give_back)
+
+    def _give_back(self) -> None:
+        with suppress(RuntimeError):  # closed meanwhile
+            self._threads.submit(give_back)
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     def _next(self) -> None:
         with self._lock:

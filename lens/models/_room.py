@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
+from lens._memory import main_memory_free
 from lens.errors import ModelError
 
-__all__ = ["Free", "cgroup_free", "free_memory", "needed", "placement"]
+__all__ = ["Free", "free_memory", "needed", "placement"]
 
 Free = Callable[[torch.device], int]
 
@@ -20,7 +19,6 @@ CPU = torch.device("cpu")
 GIGABYTE = 1e9
 ROOM = 1.1  # a tenth more than the weights, for the work that is done with them
 QUANTISED = {"int8": 1.0, "int4": 0.5}
-UNLIMITED = 1 << 60  # cgroup v1 says "no limit" with a number of this size
 
 
 def needed(skeleton: Any, dtype: torch.dtype | str) -> int:
@@ -37,62 +35,11 @@ def _bytes_each(parameter: Any, dtype: torch.dtype | str) -> float:
 
 
 def free_memory(place: torch.device) -> int:
-    """Bytes free on a device; on the CPU also within what a container, batch system or `ulimit -v` allows.
-
-    On a GPU with what PyTorch keeps there for this process and does not use.
-    """
+    """Bytes free on a device; on a GPU with what PyTorch keeps there for this process and does not use."""
     if place.type == "cuda":
         kept = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
         return int(torch.cuda.mem_get_info(place)[0]) + kept
-    return min(int(psutil.virtual_memory().available), cgroup_free(Path("/")), _within_ulimit())
-
-
-def _within_ulimit() -> int:
-    """Bytes that `ulimit -v` leaves this process, as some clusters set it."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return UNLIMITED
-    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return UNLIMITED if allowed == resource.RLIM_INFINITY else max(0, allowed - int(psutil.Process().memory_info().vms))
-
-
-def cgroup_free(root: Path) -> int:
-    """Bytes that the control groups of this process leave it (both versions), read under `root`."""
-    return min((_left(*files) for files in _limits(root)), default=UNLIMITED)
-
-
-def _limits(root: Path) -> list[tuple[Path, Path, Path]]:
-    """For this process's groups and those they are in: the files with the limit, the usage and the details."""
-    found = []
-    listing = root / "proc/self/cgroup"
-    for line in listing.read_text().splitlines() if listing.is_file() else []:
-        _, controllers, inside = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        base = root / "sys/fs/cgroup" / controllers
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
-        relative = Path(inside.lstrip("/"))
-        groups = [base / part for part in (relative, *relative.parents)]
-        found += [(group / names[0], group / names[1], group / "memory.stat") for group in groups]
-    return found
-
-
-def _left(limit: Path, usage: Path, details: Path) -> int:
-    try:
-        allowed, used = limit.read_text().strip(), int(usage.read_text())
-    except (OSError, ValueError):  # the root group has no limit; a container may hide the outer ones
-        return UNLIMITED
-    if allowed == "max" or int(allowed) >= UNLIMITED:
-        return UNLIMITED
-    return max(0, int(allowed) - used + _reclaimable(details))
-
-
-def _reclaimable(details: Path) -> int:
-    """File pages kept only for speed: they count as used, but are given up when memory is asked for."""
-    lines = details.read_text().splitlines() if details.is_file() else []
-    found = dict(line.split() for line in lines)
-    return int(found.get("total_inactive_file", found.get("inactive_file", 0)))
+    return main_memory_free()
 
 
 def placement(name: str, bytes_needed: int, place: torch.device, free: Free = free_memory) -> dict[str, Any]:

@@ -21,7 +21,6 @@ __all__ = ["LISTED", "Answer", "Question", "Shelf", "readable"]
 
 LISTED = 20  # predictions computed per cell, so that listing more or fewer costs nothing
 KEPT = 3  # models in memory at once
-BUDGET = 512 * 2**20  # bytes of recordings and readings kept
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ class Shelf:
     models: dict[str, Model] = field(default_factory=dict)
     maps: dict[str, Maps | None] = field(default_factory=dict)
     given: dict[str, Maps] = field(default_factory=dict)  # what a model is read with, once it is loaded
-    cache: ByteCache = field(default_factory=lambda: ByteCache(BUDGET))
+    cache: ByteCache = field(default_factory=lambda: ByteCache(limit("kept") * 2**20))
+    _latest: tuple[tuple[str, str], Recording] | None = None  # what is looked at, even where the cache is too small
 
     def add(self, model: Model, maps: Maps | None = None) -> None:
         """Have `model` at hand under its name, with `maps` if they are given. MapsError if those are another's."""
@@ -87,7 +87,7 @@ class Shelf:
         while len(self.models) >= KEPT and name not in self.models:
             forgotten = self.models.pop(next(iter(self.models)))
             self.maps.pop(forgotten.name, None)
-            self.cache.clear()  # recordings hold on to their model's blocks
+            self.forget()  # recordings hold on to their model's blocks
         model = self.models.pop(name, None) or together(name)
         model.fetch()
         self.models[name] = model
@@ -118,7 +118,7 @@ class Shelf:
         except MapsError:
             if model.remote is not None:  # an engine that was started anew no longer has them: go on without
                 self.maps.pop(model.name, None)
-                self.cache.clear()
+                self.forget()
             raise
         return Answer(question, model, tokens, reading, absent)
 
@@ -144,13 +144,24 @@ class Shelf:
         return found
 
     def _recording(self, question: Question, model: Model, tokens: Tokens) -> Recording:
-        found: Recording = self.cache.get((question.model, question.text), lambda: _sized(model.recording(tokens)))
+        key, latest = (question.model, question.text), self._latest
+
+        def make() -> tuple[Recording, int]:
+            return _sized(latest[1] if latest and latest[0] == key else model.recording(tokens))
+
+        found: Recording = self.cache.get(key, make)
+        self._latest = key, found
         return found
 
     def keep_maps(self, model: Model, maps: Maps | None) -> None:
         """Use `maps` for `model` from now on; what was read with others is forgotten."""
         self.maps[model.name] = maps
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what answers have left, but not of the models."""
         self.cache.clear()
+        self._latest = None
 
     def _maps(self, model: Model, target: int) -> tuple[Maps | None, dict[str, str]]:
         try:

@@ -18,5 +18,5 @@ def warm_up() -> None:
     name, shelf = hosts_shelf()
     shelf.load(name)
     shelf.answer(Question(name, EXAMPLES[shelf.models[name].kind]))
-    shelf.cache.clear()  # the models stay, which sessions hold together
+    shelf.forget()  # the models stay, which sessions hold together
     _kept.append(shelf)

@@ -17,6 +17,7 @@ import nbformat
 
 __all__ = ["free_port", "serving", "write_notebook"]
 
+MAIN = "import lens.app.cli; raise SystemExit(lens.app.cli.main())"
 PATIENCE = 120  # seconds; a busy machine with two cores is slow to import torch
 
 
@@ -35,17 +36,18 @@ def _interruptible() -> None:
 
 @contextlib.contextmanager
 def serving(
-    command: str, notebook: Path, folder: Path, *options: str, python: str | Path = sys.executable
+    command: str, notebook: Path, folder: Path, *options: str, python: str | Path = sys.executable, first: str = ""
 ) -> Iterator[str]:
     """Run `lens app` or `lens lab` on a notebook; gives the address that it prints, and ends it as Ctrl-C does.
 
-    `folder` takes the log and stands in for the home folder, so that no one's own settings come in.
+    `folder` takes the log and stands in for the home folder, so that no one's own settings come in; `first` is Python
+    to run before, in the server's process.
     """
     log = folder / f"{command}.log"
     words = [command, "--no-browser", "--port", str(free_port()), "--notebook", str(notebook), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [python, "-m", "lens.app.cli", *words],
+            [python, *(["-c", f"{first}\n{MAIN}"] if first else ["-m", "lens.app.cli"]), *words],
             env=_environment(folder),
             cwd=folder,
             stdout=output,

@@ -62,6 +62,26 @@ def test_a_panel_reads_so_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(answer.tokens), answer.tokens.cut) == (3, True)
 
 
+def test_a_session_keeps_so_many_megabytes_and_always_what_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slider that is dragged asks of the same text: that it is read anew each time would be felt."""
+    monkeypatch.setenv("LENS_MAX_KEPT", "1")
+    shelf = Shelf()
+    assert shelf.cache.budget == 2**20
+    shelf.load("demo")
+    read: list[Any] = []
+    recording = lens.models.Model.recording
+    monkeypatch.setattr(lens.models.Model, "recording", lambda *asked: read.append(asked) or recording(*asked))
+    long = "The old man sat by the fire and looked at the door. " * 9
+    for target in (12, 11, 10):
+        assert shelf.answer(Question("demo", long, target)).reading is not None
+    assert len(read) == 1
+    assert shelf.cache.held <= 2**20
+    assert sum(tensor.nbytes for tensor in recording(*read[0]).streams) > 2**20  # or it could lie in the cache
+    shelf.forget()
+    shelf.answer(Question("demo", long))
+    assert len(read) == 2
+
+
 def test_only_offered_models_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A visitor's name is neither tried on the disk nor on the hub."""
     monkeypatch.setenv("LENS_MODELS", "demo, demo-bert")

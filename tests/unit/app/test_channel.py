@@ -122,3 +122,48 @@ def test_the_lines_to_a_kernel_end_with_it(kind: Any, closed: bool) -> None:
 def test_the_server_takes_such_kernels() -> None:
     given = configuration(Path("book.ipynb"), Options())
     assert VoilaConfiguration(config=given).multi_kernel_manager_class is Kernels
+
+
+class _Seats:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def connected(self, kernel: str) -> None:
+        self.told.append(f"{kernel} connected")
+
+    def broken_off(self, kernel: str) -> None:
+        self.told.append(f"{kernel} broken off")
+
+
+def channel() -> Any:
+    """A line to the kernel `k` that is open; `lines` counts how often Jupyter has taken leave of it."""
+    line: Any = Channel.__new__(Channel)
+    line.kernel_id, line.seats, line.lines = "k", _Seats(), []
+    line.connection = SimpleNamespace(disconnect=lambda: line.lines.append("disconnected"))
+    line.ws_connection, line._on_close_called, line._status_code = None, False, 101
+    return line
+
+
+def test_a_line_that_the_server_ends_is_not_broken_off() -> None:
+    """It ends that of a page which answers no ping, on a machine that sleeps, and may wake."""
+    broken, ended = channel(), channel()
+    ended.close()
+    for line in (broken, ended):
+        line.on_connection_close()
+    assert (broken.seats.told, ended.seats.told) == (["k broken off"], [])
+
+
+def test_a_line_whose_kernel_is_not_heard_is_counted_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter counted it for good, and a kernel that has a line is never too long idle."""
+
+    async def unheard(_self: Any, _kernel: str) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(VoilaKernelWebsocketHandler, "open", unheard)
+    line = channel()
+    with pytest.raises(TimeoutError):
+        asyncio.run(line.open("k"))
+    assert line.lines == ["disconnected"]
+    assert line.seats.told == ["k connected", "k broken off"]

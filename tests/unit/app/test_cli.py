@@ -25,7 +25,7 @@ def notebook(tmp_path: Path) -> Path:
 @pytest.fixture
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment in which no limit is set, nor left by a test."""
-    for name in _limits.for_public(()):
+    for name in (*_limits.for_public(()), _limits.variable("kept")):
         monkeypatch.setenv(name, "")  # set, so that what main sets is undone afterwards
         monkeypatch.delenv(name)
 
@@ -90,8 +90,9 @@ def test_strangers_get_lens_own_models_in_modest_measure(notebook: Path, capsys:
     assert _limits.allowed_models() is None  # those who have a token are no strangers
     assert cli.main(["app", "--notebook", str(notebook), "--public"]) == 0
     assert _limits.allowed_models() == lens.embedded()
-    assert {name: _limits.limit(name) for name in _limits.DEFAULTS} == _limits.PUBLIC
-    assert all(_limits.PUBLIC[name] < most for name, most in _limits.DEFAULTS.items())
+    assert {name: _limits.limit(name) for name in _limits.PUBLIC} == _limits.PUBLIC
+    assert all(most < _limits.DEFAULTS[name] for name, most in _limits.PUBLIC.items())
+    assert _limits.DEFAULTS.keys() - _limits.PUBLIC.keys() == {"kept"}  # which each page has divided
     assert "Visitors are held to LENS_MODELS=demo,demo-bert LENS_MAX_TEXT=5000 " in capsys.readouterr().out
 
 
@@ -102,6 +103,19 @@ def test_what_the_host_has_set_stays(notebook: Path, monkeypatch: pytest.MonkeyP
     assert cli.main(["app", "--notebook", str(notebook), "--public"]) == 0
     assert (_limits.allowed_models(), _limits.limit("steps")) == (None, 9000)
     assert _limits.limit("seconds") == _limits.PUBLIC["seconds"]
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("visitors", "kept"), [(1, 512), (8, 256), (32, 64), (64, 64)])
+def test_sessions_keep_an_even_part_of_half_the_memory(
+    visitors: int, kept: int, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "main_memory_free", lambda: 4 * 2**30)
+    assert cli.main(["app", "--notebook", str(notebook), "--visitors", str(visitors)]) == 0
+    assert _limits.limit("kept") == kept
+    monkeypatch.setenv("LENS_MAX_KEPT", "300")
+    assert cli.main(["app", "--notebook", str(notebook), "--visitors", str(visitors)]) == 0
+    assert _limits.limit("kept") == 300
 
 
 def test_strangers_get_the_hosts_own_model_too(

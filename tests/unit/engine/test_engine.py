@@ -6,8 +6,10 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
+
 from lens._cache import ByteCache
-from lens.engine import InlineEngine, LocalEngine, Superseded
+from lens.engine import InlineEngine, LocalEngine, Superseded, _local
 
 
 def test_inline_work_is_answered_at_once() -> None:
@@ -76,6 +78,30 @@ def test_answers_arrive_on_the_loop_that_asked() -> None:
 
     worker, hearer = asyncio.run(ask())
     assert worker != hearer == threading.get_ident()
+
+
+def test_once_it_is_quiet_memory_is_given_back_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(_local, "QUIET", 0.3)
+    monkeypatch.setattr(_local, "give_back", lambda: given.append(threading.current_thread().name))
+
+    async def work() -> None:
+        engine = LocalEngine()
+        for _ in range(4):
+            engine.submit("a", lambda _: None, lambda _: None, print)
+            await asyncio.sleep(0.01)
+        assert not given
+        while not given:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        engine.submit("a", lambda _: None, lambda _: None, print)
+        await asyncio.sleep(0.01)
+        engine.close()
+        await asyncio.sleep(0.5)
+
+    asyncio.run(work())
+    assert len(given) == 1
+    assert given[0].startswith("lens")  # the loop goes on meanwhile
 
 
 def test_a_cache_forgets_what_was_used_longest_ago() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from lens._memory import UNLIMITED, cgroup_free
 from lens._source import Source
 from lens.errors import ModelError
 from lens.models import _room
 from lens.models._load import read_config, read_weights
-from lens.models._room import UNLIMITED, cgroup_free, free_memory, needed, placement
+from lens.models._room import free_memory, needed, placement
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
