@@ -26,7 +26,7 @@ import ray
 
 import lens
 from lens.analyses import heldout_sentences
-from lens.cluster import Serving, _serve, stop
+from lens.cluster import Serving, _kept, _serve, stop
 from lens.cluster._kept import Shelf
 from lens.cluster._serve import LOOKS
 from lens.models import Model
@@ -44,7 +44,7 @@ LONG = 300  # seconds
 def main(folder: Path) -> None:
     """Everything, on one cluster."""
     unhurried()
-    _client.SILENCE = LONG  # what Ray starts anew is slow to come on a busy machine
+    _client.SILENCE = _kept.PATIENCE = LONG  # what Ray starts is slow to come on a busy machine
     os.environ |= LOOKS  # as the machines of a cluster are started
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small()})
     for _ in range(2):
