@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lens._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lens._source import embedded
     from lens.analyses import (
         alternation,
         compare_plan,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lens.casts import Maps
     from lens.errors import LensError
     from lens.execution import as_model, generate, maps_for, run
-    from lens.models import Model, embedded, load
+    from lens.models import Model, load
     from lens.numerics import Reading
     from lens.panels import explore
     from lens.plans import Plan, recipe, recipes
@@ -96,7 +97,7 @@ _HOMES: Final = {
     "r2": "lens.analyses",
     "submodules": "lens.analyses",
     "transfer": "lens.analyses",
-    "embedded": "lens.models",
+    "embedded": "lens._source",
     "explore": "lens.panels",
     "fit": "lens.analyses",
     "load": "lens.models",

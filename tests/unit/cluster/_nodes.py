@@ -22,9 +22,12 @@ from tests.unit.cluster._three import Cluster, note, small, unhurried  # first: 
 # isort: split
 import numpy as np
 import psutil
+import ray
 
 import lens
 from lens.analyses import heldout_sentences
+from lens.cluster import Serving, _kept, _serve, stop
+from lens.cluster._kept import Shelf
 from lens.cluster._serve import LOOKS
 from lens.models import Model
 from lens.wire import _client, waiting
@@ -33,7 +36,7 @@ from tests.unit.cluster._served import free_port
 TEXT, TEXTS = "The old man sat by the fire", heldout_sentences()[:60]
 PLANS = [f"0-{n} {n + 2}-11" for n in range(8)]
 ENGINE, PROXY, CONTROLLER = "ray::ServeReplica:lens:engine", "ray::ProxyActor", "ray::ServeController"
-MACHINE = "a machine"
+SHELF, MACHINE = "ray::ByteCache", "a machine"
 VISITORS = 2
 LONG = 300  # seconds
 
@@ -41,14 +44,16 @@ LONG = 300  # seconds
 def main(folder: Path) -> None:
     """Everything, on one cluster."""
     unhurried()
-    _client.SILENCE = LONG  # what Ray starts anew is slow to come on a busy machine
+    _client.SILENCE = _kept.PATIENCE = LONG  # what Ray starts is slow to come on a busy machine
     os.environ |= LOOKS  # as the machines of a cluster are started
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small()})
     for _ in range(2):
         cluster.add_node(num_cpus=1, **small())
+    said: dict[str, Any] = {"shelf": shelved(Serving(address=cluster.address))}
+    note("the shelf")
     with (folder / "log").open("w+") as log, host(cluster.address, log) as (address, process):
         note("the engine is there")
-        said: dict[str, Any] = {"replicas": len(running(ENGINE)), "maps": fitted(lens.load("demo", engine=address))}
+        said |= {"replicas": len(running(ENGINE)), "maps": fitted(lens.load("demo", engine=address))}
         note("maps")
         work = Work(address)
         for what, kill in (
@@ -63,6 +68,26 @@ def main(folder: Path) -> None:
         note("without a head")
     (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
     cluster.shutdown()
+
+
+def shelved(serving: Serving) -> dict[str, Any]:
+    """Whether the shelf outlives the program that made it, is there again once killed, and goes with the engine."""
+    _serve._join(serving)
+    Shelf(_serve._shelf()).keep("key", b"maps")
+    ray.shutdown()
+    _serve._join(serving)
+    shelf = Shelf(_serve._shelf())
+    said: dict[str, Any] = {"outlives": shelf.find("key") == b"maps"}
+    for process in running(SHELF):
+        process.kill()
+    until = time.monotonic() + LONG
+    while shelf.find("other") is None and time.monotonic() < until:
+        shelf.keep("other", b"maps")
+    said["again"] = (shelf.find("key"), len(running(SHELF)))
+    stop()
+    while running(SHELF) and time.monotonic() < until:
+        time.sleep(0.1)
+    return said | {"left": len(running(SHELF))}
 
 
 @contextmanager

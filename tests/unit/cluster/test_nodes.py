@@ -28,6 +28,7 @@ def test_visitors_go_on_with_the_same_numbers_until_the_head_dies_which_who_serv
         )
         assert ran.returncode == 0, ran.stderr[-3000:]
         said = json.loads((Path(folder) / "said.json").read_text(encoding="utf-8"))
+    assert said["shelf"] == {"outlives": True, "again": [None, 1], "left": 0}
     assert said["replicas"] == 2
     assert said["maps"] == {"at first": [True] * 8, "afterwards": [True] * 4}
     killed = {name: said[name] for name in ("ray::ProxyActor", "ray::ServeController", "a machine")}
