@@ -229,6 +229,7 @@ def test_a_bad_model_is_answered_with_one_line(
     assert not served
 
 
+@pytest.mark.usefixtures("unlimited")
 def test_trouble_on_the_way_is_answered_with_one_line(
     monkeypatch: pytest.MonkeyPatch, notebook: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

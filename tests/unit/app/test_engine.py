@@ -18,7 +18,7 @@ from tests.unit.cluster._near import near
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LENS_ENGINE", cli.MODEL_VARIABLE):
+    for name in ("LENS_ENGINE", "LENS_MAX_KEPT", cli.MODEL_VARIABLE):
         monkeypatch.setenv(name, "")  # set, so that what main sets is undone afterwards
 
 
