@@ -12,7 +12,8 @@ from voila.tornado.handler import TornadoVoilaHandler
 __all__ = ["Health", "Page", "Seats"]
 
 NEVER_CAME = 180  # seconds that a sent page has, on a slow line and a slow machine, to be heard of: a crawler never is
-BROKEN_OFF = 60  # seconds that a page whose line broke has to come back: it asks at once, and five times within 57
+BROKEN_OFF = 300  # seconds that a page whose line broke has to come back, as on a phone that is looked at again
+WHOLE = 20  # seconds that a page which nobody waits for has to become whole, after which its kernel ends as it is
 
 
 class Seat:
@@ -142,10 +143,14 @@ class Page(TornadoVoilaHandler):
             self.seats.await_page(seat, NEVER_CAME)
 
     def on_connection_close(self) -> None:
-        """A visitor closed the page before it was whole: its own script can't tell the kernel."""
+        """A visitor closed the page before it was whole: its own script can't tell the kernel.
+
+        That ends with the page: in the middle, its death would be a fault with a long trace in the host's log.
+        """
         super().on_connection_close()
         if self.seat:
-            IOLoop.current().add_callback(self.seats.leave, self.seat)
+            self.seat.left = True
+            self.seats.await_page(self.seat, WHOLE)
 
     def _full(self) -> None:
         self.set_status(503)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.ui._servers import serving, write_notebook
 
-BACK, CAME = 3, 1  # seconds: what takes a minute and three of them elsewhere
+BACK, CAME = 5, 1  # seconds: what takes five minutes and three of them elsewhere
 SOON = 60  # seconds; a busy machine takes its time to end a kernel
 HASTY = f"from lens.app import _visitors; _visitors.BROKEN_OFF, _visitors.NEVER_CAME = {BACK}, {CAME}"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the host's log lies."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
     """Where a page is found that soon gives up those who are gone."""
-    folder = tmp_path_factory.mktemp("served")
     notebook = write_notebook(folder / "plain.ipynb", "1 + 1")
     with serving("app", notebook, folder, "--preheat", "0", "--no-fork", first=HASTY) as address:
         yield address
@@ -92,3 +99,22 @@ def test_a_page_whose_line_breaks_keeps_its_seat_if_it_is_soon_back(address: str
         time.sleep(BACK + 2)
         assert there(address, kernel)
     assert gone_soon(address, kernel)
+
+
+def test_who_hangs_up_before_the_page_is_whole_leaves_neither_a_seat_nor_a_trace(address: str, folder: Path) -> None:
+    """Its kernel is let finish the page, as one that dies in the middle would fill the host's log."""
+    where, end = urlsplit(address), time.monotonic() + SOON
+    for seconds in (0.0, 0.3, 0.9):
+        with socket.create_connection((where.hostname, where.port), timeout=120) as line:
+            line.sendall(f"GET / HTTP/1.1\r\nHost: {where.netloc}\r\n\r\n".encode())
+            time.sleep(seconds)
+
+    def taken() -> int:
+        with urllib.request.urlopen(f"{address}health", timeout=120) as answer:  # noqa: S310
+            return int(json.load(answer)["visitors"])
+
+    while taken() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert taken() == 0
+    assert gone_soon(address, kernel_of_page(address))  # what would be said of the others has been by now
+    assert "Traceback" not in (folder / "app.log").read_text()
