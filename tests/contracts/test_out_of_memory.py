@@ -28,8 +28,8 @@ def fit(texts, width):
 
 hoard = []
 
-def fill(_):
-    # all that there is left, after each token: keys and values of the next find no room
+def fill(_=None):
+    # all that there is left, also what was freed and lies in the allocator: where that ends, no one can foretell
     try:
         while True:
             hoard.append(bytearray(1 << 14))
@@ -50,12 +50,14 @@ WORK = {
         lambda: lens.sweep(model, [long] * 8, ["0 1", "0 2"]),
         lambda: lens.sweep(model, [short, short], ["0 1"]),
     ),
-    # the last: what it hoards goes back to the allocator, where the others would find room
+    # fills up after each token: keys and values of the next find no room
     "write": (lambda: lens.generate(model, long, stream=fill), lambda: lens.generate(model, short), 1 << 27),
 }
 
 def within(room, work):
     used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+    fill()
     resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
     try:
         work()
