@@ -44,6 +44,7 @@ __all__ = ["bind", "configuration", "port_of", "serve"]
 PORTS_TRIED = 50
 FORKED = {"kernel_provisioner": {"provisioner_name": "lens-fork"}}  # what a kernelspec says; see pyproject.toml
 WARMING = 120.0  # seconds
+SLOWEST = 120  # seconds that a busy machine may take to start a kernel, or to pass on what a cell shows
 LONGEST_SOCKET_PATH = 103  # macOS; Linux has 107
 SOCKET_NAME = "voila_12345678/kernel-12345678-1234-1234-1234-123456789012-ipc-5"
 
@@ -135,7 +136,14 @@ def configuration(notebook: Path, options: Options) -> Config:
                 "kernel_spec_manager_class": _Forking if options.fork else _ThisPython,
                 "multi_kernel_manager_class": Kernels,
             },
-            "VoilaExecutor": {"cell_error_instruction": "`lens app --debug` shows why."},
+            "VoilaExecutor": {
+                "cell_error_instruction": "`lens app --debug` shows why.",
+                "startup_timeout": SLOWEST,
+                # a cell that has ended waits four seconds for what it shows, and then is shown empty: with thirty
+                # visitors at once that was all of them
+                "iopub_timeout": SLOWEST,
+                "raise_on_iopub_timeout": True,
+            },
             "MappingKernelManager": {
                 "kernel_manager_class": f"{Kernel.__module__}.{Kernel.__name__}",
                 "cull_idle_timeout": options.idle,  # a page that vanished without a word (a crash, a lost network)

@@ -24,6 +24,13 @@ label = widgets.Label("layer 3")
 slider.observe(lambda change: setattr(label, "value", f"layer {change.new}"), "value")
 widgets.VBox([slider, label])
 """
+BEHIND = """
+import sys, time
+from IPython.display import HTML, display
+sys.stdout.flush_timeout = sys.stderr.flush_timeout = 0  # else the kernel itself waits before it says that it is done
+get_ipython().kernel.iopub_thread.schedule(lambda: time.sleep(6))
+display(HTML("said late"))
+"""
 WAITS = """
 import pathlib, time
 while not pathlib.Path("go").exists():
@@ -120,10 +127,11 @@ def test_lab_asks_no_other_host(lab_page: OpenPage) -> None:
 
 def test_under_another_jupyter_server_the_notebook_brings_our_page(tmp_path: Path, open_page: OpenPage) -> None:
     """As on Binder and JupyterHub, where Voilà runs inside a server that is not ours."""
-    notebook = write_notebook(tmp_path / "book.ipynb", SLIDER, voila={"template": "lens"})
+    notebook = write_notebook(tmp_path / "book.ipynb", BEHIND, SLIDER, voila={"template": "lens"})
     with serving("lab", notebook, tmp_path) as address:
         page = until_ready(open_page(address.replace("/lab/tree/", "/voila/render/")))
         expect(page.get_by_text("layer 3")).to_be_visible()
+        expect(page.get_by_text("said late")).to_be_visible()
         assert page.title() == "lens"
         assert hosts(page) == {"127.0.0.1"}
         kill(kernel_of(page))  # such a server starts another under the same name
@@ -206,6 +214,21 @@ def test_a_cell_that_fails_is_answered_in_words(tmp_path: Path, open_page: OpenP
         assert "ZeroDivisionError" not in page.content()
         assert "Traceback" not in page.content()
         assert "ZeroDivisionError" in (tmp_path / "app.log").read_text(encoding="utf-8")
+
+
+def test_what_a_busy_machine_passes_on_late_is_shown(tmp_path: Path, open_page: OpenPage) -> None:
+    """The executor itself gives a cell that has ended four seconds for what it shows, and then shows it empty."""
+    with serving("app", write_notebook(tmp_path / "late.ipynb", BEHIND, SLIDER), tmp_path, *LIGHT) as address:
+        expect(until_ready(open_page(address)).get_by_text("said late")).to_be_visible()
+
+
+def test_what_is_never_passed_on_is_said_and_no_empty_page(tmp_path: Path, open_page: OpenPage) -> None:
+    impatient = "import lens.app._serve; lens.app._serve.SLOWEST = 5"
+    notebook = write_notebook(tmp_path / "late.ipynb", BEHIND.replace("(6)", "(60)"), SLIDER)
+    with serving("app", notebook, tmp_path, *LIGHT, first=impatient) as address:
+        page = open_page(address)
+        expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
+        assert "Timeout waiting for IOPub output" in (tmp_path / "app.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])

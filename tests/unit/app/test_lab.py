@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from jupyterlab.labapp import LabApp
 
 from lens.app import _lab
 from lens.app._lab import lab_arguments, own_copy
+from lens.app._options import Options
+from lens.app._places import CHECKOUT
+from lens.app._serve import configuration
 
 
 def test_lab_asks_no_one_elsewhere() -> None:
@@ -50,3 +56,17 @@ def test_the_notebook_of_an_installation_is_opened_as_a_copy(
 
     copy.write_text("edited", encoding="utf-8")
     assert own_copy(package / "explore.ipynb").read_text(encoding="utf-8") == "edited"
+
+
+def test_binder_gives_voila_the_patience_that_lab_has() -> None:
+    start = CHECKOUT / "binder" / "start"
+    python = str(Path(sys.executable).parent)
+    said = subprocess.run(
+        ["bash", start, "printenv", "JUPYTER_CONFIG_PATH"],
+        env=os.environ | {"PATH": os.pathsep.join([python, os.environ["PATH"]])},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    settings = json.loads((Path(said.stdout.strip()) / "jupyter_server_config.json").read_text(encoding="utf-8"))
+    assert {"VoilaExecutor": settings["VoilaExecutor"]} == settings
+    for name, value in settings["VoilaExecutor"].items():
+        assert configuration(Path("book.ipynb"), Options()).VoilaExecutor[name] == value
