@@ -126,12 +126,16 @@ def _prepare() -> bool:
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         return False
 
+    from ipywidgets import Widget
+
     from lens.panels._warm import warm_up
 
     try:
         warm_up()
     except Exception as error:  # noqa: BLE001 - visitors are told in words, and may choose another model
         print(f"lens: {error}", file=sys.stderr, flush=True)
+    # the progress bars of what was loaded: a page that asks each widget for its state would wait for theirs for ever
+    Widget.close_all()
     return _alone()
 
 

@@ -36,6 +36,14 @@ import pathlib, time
 while not pathlib.Path("go").exists():
     time.sleep(0.1)
 """
+SLEEPS = """
+import pathlib, time
+def sleep():
+    while not pathlib.Path("go").exists():
+        time.sleep(0.1)
+get_ipython().kernel.io_loop.call_later(0.5, sleep)
+widgets.VBox([slider, label])
+"""
 BREAKS = """
 import ipywidgets as widgets
 button = widgets.Button(description="break")
@@ -229,6 +237,20 @@ def test_what_is_never_passed_on_is_said_and_no_empty_page(tmp_path: Path, open_
         page = open_page(address)
         expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
         assert "Timeout waiting for IOPub output" in (tmp_path / "app.log").read_text(encoding="utf-8")
+
+
+def test_a_page_whose_widgets_do_not_come_says_so_until_they_do(tmp_path: Path, open_page: OpenPage) -> None:
+    """The page asks its kernel for them, which sleeps; it would stand there without a word."""
+    notebook = write_notebook(tmp_path / "sleepy.ipynb", f"{SLIDER}\n{SLEEPS}")
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
+        page = open_page(address)
+        expect(page.get_by_text("Loading widget...")).to_be_attached()
+        page.evaluate("const now = Date.now; Date.now = () => now() + 40_000")  # so that no one need wait
+        notice = page.get_by_text("lens takes long to show itself")
+        expect(notice).to_be_visible()
+        (tmp_path / "go").touch()
+        expect(page.get_by_text("layer 3")).to_be_visible()
+        expect(notice).to_be_hidden()
 
 
 @pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -18,10 +18,12 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
+import lens
 from lens.app import _kernel
 from lens.app._fork import Forked, WarmProcess
 from lens.app._serve import FORKED, _Forking
 
+MODELS = Path(lens.__file__).parent / "models" / "embedded"
 Start = Callable[[], "Running"]
 
 
@@ -55,7 +57,7 @@ class Running:
     def end(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
-        rmtree(self.folder)
+        shutil.rmtree(self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +247,20 @@ def test_when_the_warm_process_dies_kernels_go_on_and_new_ones_start(start: Star
     assert WarmProcess.current is not None
     assert WarmProcess.current.ready(120)
     assert isinstance(start().process, Forked)
+
+
+def test_the_progress_bars_of_what_was_loaded_are_no_visitors(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their widgets were made before there was a kernel: they answer no page, which then waits for ever."""
+    model = shutil.copytree(MODELS / "demo", tmp_path / "demo")  # lens's own are loaded without a bar
+    monkeypatch.setenv("LENS_MODEL", str(model))
+    assert WarmProcess.current is not None
+    WarmProcess.current.close()
+    start()
+    assert WarmProcess.current.ready(120)
+    kernel = start()
+    assert isinstance(kernel.process, Forked)
+    loaded = "from lens.panels import _warm; print(*(m.loaded for m in _warm._kept[0].models.values()))"
+    assert kernel.says(loaded) == "True"
+    assert kernel.says("import comm; print(*comm.get_comm_manager().comms)") == ""

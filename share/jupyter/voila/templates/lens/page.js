@@ -2,6 +2,7 @@
   "use strict";
   const ENDED = "This page's session has ended, so it no longer follows you. What you see stays until you start again.";
   const SILENT = "lens does not answer: it was stopped, or the connection is lost. The page goes on by itself if it comes back.";
+  const SLOW = "lens takes long to show itself: its machine may be busy. It goes on by itself; starting again helps if it does not.";
   const STUCK = "Nothing has come from lens for a while. It may have been stopped; starting again often helps.";
   const OUTPUT = 'script[type="application/vnd.voila.cell-output+json"]';
   const LOOK_EVERY = 4000; // milliseconds, as below
@@ -13,6 +14,7 @@
   const config = () => JSON.parse(byId("jupyter-config-data").textContent);
   const notice = byId("page-notice");
   let finished = false;
+  let slow = false; // the page is whole, but shows nothing yet
   let ended = false;
 
   const say = (words) => {
@@ -31,13 +33,12 @@
 
   // The skeleton stays until something of the notebook can be seen in its place; for a little longer if that says
   // that it is busy, so that its first answer comes along with it.
+  const outputs = () => [...byId("rendered_cells").querySelectorAll(".jp-OutputArea-output")];
+  const awaited = () =>
+    byId("rendered_cells").querySelector(OUTPUT) !== null || outputs().some((output) => output.textContent === "Loading widget...");
   const visible = () => {
-    const cells = byId("rendered_cells");
-    if (cells.querySelector(".page-failed")) return true;
-    if (cells.querySelector(OUTPUT)) return false;
-    const outputs = [...cells.querySelectorAll(".jp-OutputArea-output")];
-    if (outputs.some((output) => output.textContent === "Loading widget...")) return false;
-    return !outputs.length || outputs.some((output) => output.offsetHeight > 0);
+    if (byId("rendered_cells").querySelector(".page-failed")) return true;
+    return !awaited() && (!outputs().length || outputs().some((output) => output.offsetHeight > 0));
   };
   const busy = () => byId("rendered_cells").querySelector('[aria-busy="true"]') !== null;
   const reveal = (since, calm) => {
@@ -46,6 +47,15 @@
     if (now < 5 && waited < LONGEST_WAIT) return setTimeout(reveal, 50, since, now);
     document.body.classList.remove("page-waiting");
     hearRestarts();
+    stall();
+  };
+  const stall = () => {
+    if (ended) return;
+    const before = slow;
+    slow = awaited();
+    if (slow) say(SLOW);
+    else if (before) notice.hidden = true;
+    if (slow) setTimeout(stall, 500);
   };
 
   // Voilà calls these while it sends the page: at each cell, while a cell is slow, and after the last one.
@@ -108,7 +118,7 @@
       const now = await kernel();
       if (now === "ended") end();
       else if (ended) return;
-      else if (now === "well") notice.hidden = true;
+      else if (now === "well") notice.hidden = !slow;
       else if (now === before) say(SILENT); // one miss may be a hiccup
       before = now;
       setTimeout(look, LOOK_EVERY);
