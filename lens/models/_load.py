@@ -163,7 +163,7 @@ def _read(source: Source, read: Callable[..., T], **options: Any) -> T:
     if source.folder is None:
         options["revision"] = source.revision
     options |= {"trust_remote_code": False, "local_files_only": offline}
-    with _reading(source, offline), _quiet(source.shipped), impatient():
+    with _reading(source, offline), _quiet(source.folder is not None), impatient():
         try:
             return read(source.location, **options)
         except Exception as error:
@@ -225,7 +225,7 @@ def _reachable() -> bool:
 
 @contextmanager
 def _quiet(wanted: bool) -> Iterator[None]:
-    """Without progress bars where there is nothing to wait for."""
+    """Without progress bars where nothing is fetched; in a notebook they would stay below for good."""
     from transformers.utils import logging
 
     bars: Any = logging

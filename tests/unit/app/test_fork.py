@@ -12,18 +12,20 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import comm
+import ipywidgets
 import psutil
 import pytest
+import torch
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
-import lens
 from lens.app import _kernel
 from lens.app._fork import Forked, WarmProcess
 from lens.app._serve import FORKED, _Forking
+from lens.panels import _warm
 
-MODELS = Path(lens.__file__).parent / "models" / "embedded"
 Start = Callable[[], "Running"]
 
 
@@ -249,18 +251,14 @@ def test_when_the_warm_process_dies_kernels_go_on_and_new_ones_start(start: Star
     assert isinstance(start().process, Forked)
 
 
-def test_the_progress_bars_of_what_was_loaded_are_no_visitors(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Their widgets were made before there was a kernel: they answer no page, which then waits for ever."""
-    model = shutil.copytree(MODELS / "demo", tmp_path / "demo")  # lens's own are loaded without a bar
-    monkeypatch.setenv("LENS_MODEL", str(model))
-    assert WarmProcess.current is not None
-    WarmProcess.current.close()
-    start()
-    assert WarmProcess.current.ready(120)
-    kernel = start()
-    assert isinstance(kernel.process, Forked)
-    loaded = "from lens.panels import _warm; print(*(m.loaded for m in _warm._kept[0].models.values()))"
-    assert kernel.says(loaded) == "True"
-    assert kernel.says("import comm; print(*comm.get_comm_manager().comms)") == ""
+def test_widgets_that_loading_has_made_are_no_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the progress bars of a download: they were made before there was a kernel, answer no page, and hold it up."""
+    monkeypatch.setattr(_kernel, "_alone", lambda: True)
+    monkeypatch.setattr(_kernel, "IMPORTED", ())
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    made: list[ipywidgets.Widget] = []
+    monkeypatch.setattr(_warm, "warm_up", lambda: made.append(ipywidgets.FloatProgress()))
+    assert _kernel._prepare()
+    assert made
+    assert not comm.get_comm_manager().comms
