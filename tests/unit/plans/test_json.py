@@ -8,6 +8,7 @@ import pytest
 
 from lens.errors import PlanError
 from lens.plans import Plan
+from lens.plans._json import MAX_JSON
 
 BLOCK = '{"kind":"blocks","first":1,"last":1}'
 KINDS = "must be an object whose kind is one of blocks, jump, group, parallel"
@@ -45,6 +46,14 @@ def test_defaults_are_left_out() -> None:
 def test_defaults_and_indents_may_be_written() -> None:
     text = '{\n  "stages": [{"kind": "blocks", "first": 0, "last": 3, "part": null, "times": 1}]\n}'
     assert Plan.from_json(text) == Plan.parse("0-3")
+
+
+def test_it_is_written_without_spaces_and_read_up_to_its_longest() -> None:
+    written = Plan.parse("0-3").to_json()
+    assert written == '{"stages":[{"kind":"blocks","first":0,"last":3}]}'
+    assert Plan.from_json(written.ljust(MAX_JSON)) == Plan.parse("0-3")
+    with pytest.raises(PlanError, match=r"has 1,000,001 characters, and at most 1,000,000 are read"):
+        Plan.from_json(written.ljust(MAX_JSON + 1))
 
 
 def stages(*each: str) -> str:
