@@ -144,6 +144,8 @@ def configuration(notebook: Path, options: Options) -> Config:
                 "iopub_timeout": SLOWEST,
                 "raise_on_iopub_timeout": True,
             },
+            # who signed the notebook matters to no one here, and a container's user may have no home to keep it in
+            "NotebookNotary": {"secret": os.urandom(32), "db_file": ":memory:"},
             "MappingKernelManager": {
                 "kernel_manager_class": f"{Kernel.__module__}.{Kernel.__name__}",
                 "cull_idle_timeout": options.idle,  # a page that vanished without a word (a crash, a lost network)

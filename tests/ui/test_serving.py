@@ -346,6 +346,23 @@ def test_there_is_nothing_but_the_page(path: str, slider_address: str) -> None:
     assert status(slider_address + path) in (403, 404)
 
 
+@pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])
+def test_a_host_without_a_home_serves_all_the_same(options: tuple[str, ...], tmp_path: Path) -> None:
+    """As in a container that runs as some number, on a disk that is not to be written to."""
+    homeless = """
+import os
+for name in [name for name in os.environ if name.startswith(("JUPYTER", "IPYTHON", "XDG_"))]:
+    del os.environ[name]
+os.environ["HOME"] = "/proc/nowhere"
+"""
+    notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
+    with (
+        serving("app", notebook, tmp_path, "--preheat", "0", *options, first=homeless) as address,
+        urllib.request.urlopen(address, timeout=100) as answer,
+    ):
+        assert "jp-OutputArea-output" in answer.read().decode()
+
+
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
     with socket.create_server(("127.0.0.1", 0)) as taken:

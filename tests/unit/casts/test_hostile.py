@@ -64,6 +64,12 @@ def test_a_tensor_whose_name_would_not_be_asked_for_is_refused(name: str, tmp_pa
         Maps.load(tmp_path)
 
 
+def test_a_map_that_is_not_whole_or_of_no_known_kind_is_not_offered() -> None:
+    """The second is what a newer lens may have fitted."""
+    given = {"affine.0.3.matrix": torch.eye(4), "other.0.3.matrix": torch.eye(4), "mat.0.3.matrix": torch.eye(4)}
+    assert Maps(CARD, given).pairs == {"mat": {(0, 3)}}
+
+
 SHAPES = {
     "a vector for a matrix": {"mat.0.3.matrix": torch.ones(4)},
     "a matrix with a row too few": {"mat.0.3.matrix": torch.ones(3, 4)},
