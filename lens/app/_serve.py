@@ -36,6 +36,7 @@ from lens.app._fork import KERNEL, WarmProcess
 from lens.app._kernel import ARGUMENTS
 from lens.app._options import LOOPBACK, Options
 from lens.app._places import TEMPLATE, expose_template
+from lens.app._renderer import tell_failures
 from lens.app._visitors import Health, Page, Seats
 from lens.errors import LensError
 
@@ -67,6 +68,7 @@ def serve(notebook: Path, options: Options) -> None:
     warm = _warmed() if options.fork else None
     options = replace(options, fork=warm is not None)
     expose_template()
+    tell_failures()
     # Jupyter gives tornado milliseconds for seconds, and tornado says so to every terminal.
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
     server = _Server.instance(config=configuration(notebook, options))

@@ -239,6 +239,20 @@ def test_what_is_never_passed_on_is_said_and_no_empty_page(tmp_path: Path, open_
         assert "Timeout waiting for IOPub output" in (tmp_path / "app.log").read_text(encoding="utf-8")
 
 
+def test_a_kernel_that_does_not_start_is_said(tmp_path: Path, open_page: OpenPage) -> None:
+    """By itself the page would wait for ever, as its server gives a sign of life every ten seconds."""
+    broken = "import lens.app._serve; lens.app._serve.KERNEL = ['-m', 'lens.nothing']"
+    with serving("app", write_notebook(tmp_path / "slider.ipynb", SLIDER), tmp_path, *LIGHT, first=broken) as address:
+        page = open_page(address)
+        expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
+        assert "Traceback" not in page.content()
+        assert "Kernel died before replying" in (tmp_path / "app.log").read_text(encoding="utf-8")
+        first = page.url
+        page.get_by_role("button", name="Start again").click()
+        expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
+        assert page.url == first
+
+
 def test_a_page_whose_widgets_do_not_come_says_so_until_they_do(tmp_path: Path, open_page: OpenPage) -> None:
     """The page asks its kernel for them, which sleeps; it would stand there without a word."""
     notebook = write_notebook(tmp_path / "sleepy.ipynb", f"{SLIDER}\n{SLEEPS}")
