@@ -196,7 +196,7 @@ def exit_times(
     texts, (threshold,) = checked_texts(texts)[:sentences], _checked_lambdas([threshold])
     maps, n_blocks = maps_for(model, maps), model.n_blocks
     checked_casts([cast], maps, range(n_blocks + 1), n_blocks)
-    drawn = [next(batches(model, [text], "one", seed)) for text in texts]
+    drawn = [next(batches(model, [text], "one", seed, first=number)) for number, text in enumerate(texts)]
     length = float(np.mean([int(batch.positions[0]) + 1 for batch in drawn]))
     rows: list[_Timed] = []
     begin = time.monotonic()

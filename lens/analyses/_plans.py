@@ -78,15 +78,17 @@ def alternation(
     The plans are in the result. Needs maps of all pairs with their scores: MapsError otherwise; TextError, LensError.
     """
     maps, n_blocks = maps_for(model, maps), model.n_blocks
-    scores = {} if maps is None else maps.card.scores.get(cast, {})
-    if maps is None or len(maps.pairs.get(cast, ())) != n_blocks * (n_blocks + 1) // 2 or not scores:
+    scores = {} if maps is None or not isinstance(cast, str) else maps.card.scores.get(cast, {})
+    held = frozenset() if maps is None or not isinstance(cast, str) else maps.pairs.get(cast, frozenset())
+    scored = all("stream" in scores.get(f"{source}>{target}", ()) for source, target in held)
+    if maps is None or len(held) != n_blocks * (n_blocks + 1) // 2 or not scored:
         raise MapsError(
             f"Scored {cast} maps of all pairs of layers are needed. "
             f"Fit them with lens.fit(model, texts, kind={cast!r})."
         )
     weights = {
         (source, target): math.log(max(LEAST, scores[f"{source}>{target}"]["stream"][0] or 0.0))
-        for source, target in maps.pairs[cast]
+        for source, target in held
     }
     true = range(n_blocks + 1)
     plans = {

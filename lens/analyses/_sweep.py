@@ -208,7 +208,7 @@ def _times(
     full, begun = Plan.full(model.n_blocks), time.monotonic()
     logs = np.zeros((len(texts), len(plans)))
     for number, text in enumerate(texts):
-        batch = next(batches(model, [text], positions, seed))
+        batch = next(batches(model, [text], positions, seed, first=number))
         recording = model.record(batch.tokens, head=False)
 
         def seconds(plan: Plan) -> float:

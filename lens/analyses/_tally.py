@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lens.analyses._at_once import at_once
+from lens.analyses._chosen import chosen_casts
 from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, pace, stepwise
 from lens.casts import Maps, cast_named
 from lens.errors import LensError
@@ -147,8 +148,7 @@ def final_plan(cast: str, source: int, target: int, n_blocks: int) -> str:
 
 def checked_casts(casts: Sequence[str], maps: Maps | None, sources: Sequence[int], target: int) -> tuple[str, ...]:
     """The casts, if each can go from every source to the target; LensError in words."""
-    if isinstance(casts, str) or not casts:
-        raise LensError(f"casts is {casts!r}: give a list of casts, such as ('id', 'mat').")
+    casts = chosen_casts(casts)
     for cast in casts:
         if cast_named(cast).fitted and not (maps and maps.covers(cast, tuple(sources), target)):
             held = "hold no such map" if maps else "are not there"
@@ -156,7 +156,7 @@ def checked_casts(casts: Sequence[str], maps: Maps | None, sources: Sequence[int
                 f"Maps for {cast} from every layer to layer {target} are needed, and {held}. "
                 f"Fit them with lens.fit(model, texts, kind={cast!r})."
             )
-    return tuple(casts)
+    return casts
 
 
 def checked_ks(ks: Sequence[int], vocabulary: int) -> tuple[int, ...]:

@@ -128,7 +128,10 @@ class Maps:
             raise MapsError(f"These maps are of {mine.model} and of {theirs.model}; only one model's are joined.")
         if twice := set(self._names()) & set(other._names()):
             raise MapsError(f"Both sets hold {min(twice)}. Keep one of them.")
-        joined = Maps(replace(mine, scores={**theirs.scores, **mine.scores}))
+        casts = {**theirs.scores, **mine.scores}
+        # of a cast that both hold, such as `id`, each scores pairs that the other may not
+        scores = {cast: {**theirs.scores.get(cast, {}), **mine.scores.get(cast, {})} for cast in casts}
+        joined = Maps(replace(mine, scores=scores))
         joined._sources = [*self._sources, *other._sources]
         joined.pairs, joined.parts = _held(joined._names(), mine)
         return joined
