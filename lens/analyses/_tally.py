@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import index
 
@@ -161,7 +161,7 @@ def checked_casts(casts: Sequence[str], maps: Maps | None, sources: Sequence[int
 
 def checked_ks(ks: Sequence[int], vocabulary: int) -> tuple[int, ...]:
     """The values of k, ascending; LensError unless all are whole numbers from 1 to the vocabulary's size."""
-    chosen = tuple(ks)
+    chosen = tuple(ks) if isinstance(ks, Iterable) else ()
     if not chosen or any(not hasattr(k, "__index__") or not 1 <= index(k) <= vocabulary for k in chosen):
         raise LensError(f"ks is {ks!r}: give whole numbers from 1 to {vocabulary}, such as (1, 5, 10).")
     return tuple(sorted({index(k) for k in chosen}))

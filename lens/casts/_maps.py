@@ -279,7 +279,9 @@ def _require_one_save(tensors: Path, card: bytes) -> None:
 
 
 def _smaller(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """The tensor as it is stored; MapsError where that type holds no number so large."""
+    """The tensor as it is stored; MapsError where that type holds no fractions, or no number so large."""
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise MapsError(f"Maps are not stored as {dtype!r}: give torch.float16, torch.bfloat16, or leave it out.")
     stored = tensor.to(dtype=dtype).contiguous()
     if not stored.isfinite().all():
         raise MapsError(f"Map {name} has values too large for {str(dtype).removeprefix('torch.')}. Use bfloat16.")

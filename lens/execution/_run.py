@@ -7,6 +7,7 @@ from typing import Literal
 
 from lens._memory import memory_in_words
 from lens.casts import Maps, cast_named
+from lens.errors import LensError
 from lens.execution._interpreter import execute
 from lens.execution._maps import maps_for
 from lens.models import Model
@@ -29,6 +30,8 @@ def run(
     default, every run is the same to the last bit.
     PlanError points at a mistake in the plan; TextError and MapsError say what else is amiss.
     """
+    if batched not in (True, False, "auto"):
+        raise LensError(f'batched is {batched!r}: give True, False or "auto".')
     plan, maps = prepared(model, plan, maps)
     tokens = model.encode(text)
     streams = execute(replace(model.record(tokens), batched=batched), plan, maps=maps)
@@ -45,7 +48,7 @@ def run(
 
 def prepared(model: Model, plan: str | Plan, maps: Maps | None) -> tuple[Plan, Maps | None]:
     """The plan, if it fits the model, and the maps, where it needs some."""
-    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    plan = plan if isinstance(plan, Plan) else Plan.parse(plan)
     plan.check(model.n_blocks)
     if maps is not None or any(map(_needs_maps, plan.walk())):
         maps = maps_for(model, maps)

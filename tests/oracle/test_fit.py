@@ -276,7 +276,7 @@ def test_values_that_are_no_numbers_name_layer_and_text(byte_level: Any) -> None
         (TRAIN, {"pairs": [(1, 2, 3)]}, '"all", "final", or a list'),
         (TRAIN, {"kind": "id"}, "needs no fitting"),
         (TRAIN, {"kind": "magic"}, "no cast called 'magic'"),
-        (TRAIN, {"kind": []}, "kind is empty"),
+        (TRAIN, {"kind": []}, r"kind is \[\]"),
         (TRAIN, {"kind": "ridge"}, "a number above 0"),
         (TRAIN, {"kind": "lowrank", "rank": 1000}, "a whole number from 1 to 192"),
         (TRAIN, {"ridge": 1.0}, "ridge=1.0 would change nothing: it belongs to kind='ridge'"),
