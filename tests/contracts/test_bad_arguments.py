@@ -12,7 +12,8 @@ import torch
 
 import lens
 from lens.analyses import fit_budget, heldout_sentences
-from lens.errors import LensError, MapsError, ModelError, PlanError, TextError
+from lens.cluster import Workers
+from lens.errors import EngineError, LensError, MapsError, ModelError, PlanError, TextError
 from lens.plans import Plan
 
 TEXT, TEXTS = "The old man sat by the fire", heldout_sentences()[:3]
@@ -65,6 +66,10 @@ def test_no_texts(demo: Any, name: str, texts: Any) -> None:
 def test_no_plan(demo: Any, ask: Callable[[Any, Any], Any], plan: Any) -> None:
     with pytest.raises(PlanError, match="a plan is a text"):
         ask(demo, plan)
+
+
+def final(model: Any) -> lens.Maps:
+    return lens.fit(model, TEXTS, pairs="final")
 
 
 CASES: dict[str, tuple[type[LensError], Callable[[Any], Any]]] = {
@@ -124,6 +129,18 @@ CASES: dict[str, tuple[type[LensError], Callable[[Any], Any]]] = {
     "device cpu:x": (ModelError, lambda _: lens.load("demo", device="cpu:x")),
     "n_blocks '3'": (PlanError, lambda _: Plan.parse("0", "3")),
     "full None": (PlanError, lambda _: Plan.full(None)),
+    "a jump without its map": (MapsError, lambda m: lens.as_model(m, "mat(0>5) 5-11", maps=final(m))),
+    "a part without its map": (MapsError, lambda m: lens.as_model(m, "0-11~attn", maps=final(m))),
+    "a cast that was not fitted": (MapsError, lambda m: lens.as_model(m, "tuned(0>12)")),
+    "a port of letters": (EngineError, lambda _: lens.load("demo", engine="http://localhost:abc")),
+    "half an address": (EngineError, lambda _: lens.load("demo", engine="http://[::1")),
+    "too long a name": (EngineError, lambda _: lens.load("demo", engine=f"http://{'a' * 300}")),
+    "shard 1.5": (LensError, lambda _: Workers(shard=1.5)),
+    "shard 'x'": (LensError, lambda _: Workers(shard="x")),
+    "cpus nan": (LensError, lambda _: Workers(cpus=NAN)),
+    "gpus 'x'": (LensError, lambda _: Workers(gpus="x")),
+    "explore 5": (LensError, lambda _: lens.explore(5)),
+    "state 5": (LensError, lambda _: lens.explore(state=5)),
     "json 5": (PlanError, lambda _: Plan.from_json(5)),
 }
 
