@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lens.analyses._chosen import number_of_bytes
 from lens.errors import LensError
 from lens.models import free_memory
 from lens.numerics import GROUPS, Pair
@@ -36,7 +37,7 @@ def budget(
 
     Raises LensError, saying what would help, where not even one pair at a time fits beside the maps themselves.
     """
-    allowed = int(free_memory(place) * SHARE) if memory is None else memory
+    allowed = int(free_memory(place) * SHARE) if memory is None else number_of_bytes(memory)
     maps = len(pairs) * kinds * width**2 * SINGLE
     fixed = maps + _work(width)
     passes: list[list[Pair]] = [[]]

@@ -40,6 +40,7 @@ def composition(
     pair up to the target; TextError, LensError.
     """
     texts, maps = checked_texts(texts), maps_for(model, maps)
+    cast_named(cast)
     target = model.n_blocks if target is None else target
     if type(target) is not int or not 2 <= target <= model.n_blocks:
         raise LensError(f"The target layer is {target!r}; here it is a whole number from 2 to {model.n_blocks}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lens._memory import memory_in_words
+from lens.analyses._chosen import whole_number
 from lens.analyses._tally import checked_casts, chunks
 from lens.analyses._texts import Batch, Positions, Progress, Report, batches, checked_texts, pace, stepwise
 from lens.casts import Maps
@@ -169,8 +170,9 @@ def _stack(rows: Sequence[Sequence[Estimate]]) -> Estimate:
 
 
 def _checked_lambdas(lambdas: Sequence[float]) -> tuple[float, ...]:
-    numbers = [lam for lam in lambdas if isinstance(lam, (int, float)) and math.isfinite(lam)]
-    if not numbers or len(numbers) != len(lambdas):
+    given = list(lambdas) if isinstance(lambdas, Iterable) else []
+    numbers = [lam for lam in given if isinstance(lam, (int, float)) and math.isfinite(lam)]
+    if not numbers or len(numbers) != len(given):
         raise LensError(f"lambdas is {lambdas!r}: give numbers, such as (0.5, 0.9, 1.0).")
     return tuple(sorted(float(lam) for lam in numbers))
 
@@ -191,12 +193,15 @@ def exit_times(
     """What leaving early at λ = `threshold` takes in seconds, measured sentence by sentence beside the full model.
 
     Both run the same blocks on the whole sentence, one by one; leaving early looks at the vocabulary after each block
-    from the first, at the token that counts. They take turns, so that a busy machine slows both alike.
+    from the first, at the token that counts, which is that of `early_exit`; what comes after it is not read, but by a
+    masked model. They take turns, so that a busy machine slows both alike. The first `sentences` of the texts are used.
+    Raises TextError, MapsError or LensError in words.
     """
-    texts, (threshold,) = checked_texts(texts)[:sentences], _checked_lambdas([threshold])
+    texts = checked_texts(texts)[: whole_number("sentences", sentences, 1)]
+    (threshold,) = _checked_lambdas([threshold])
     maps, n_blocks = maps_for(model, maps), model.n_blocks
     checked_casts([cast], maps, range(n_blocks + 1), n_blocks)
-    drawn = [next(batches(model, [text], "one", seed)) for text in texts]
+    drawn = [next(batches(model, [text], "one", seed, first=number)) for number, text in enumerate(texts)]
     length = float(np.mean([int(batch.positions[0]) + 1 for batch in drawn]))
     rows: list[_Timed] = []
     begin = time.monotonic()

@@ -11,7 +11,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any, Literal
+from operator import index
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -20,12 +21,13 @@ from lens._memory import memory_in_words
 from lens._version import __version__
 from lens.analyses._budget import Budget, budget, place_for
 from lens.analyses._checkpoint import Checkpoint
+from lens.analyses._chosen import whole_number
 from lens.analyses._r2 import Scores, card_scores
 from lens.analyses._shards import Workers, gathered_by
 from lens.analyses._sums import Scoring, Summing
 from lens.analyses._texts import Positions, Progress, Report, checked_texts
 from lens.analyses._vectors import part_pairs
-from lens.casts import Card, Cast, Maps, cast_named, casts
+from lens.casts import Card, Cast, Maps, card_text, cast_named, casts
 from lens.errors import LensError, TextError
 from lens.models import Model
 from lens.numerics import Moments, Pair, Residuals, Site, least_squares
@@ -114,6 +116,7 @@ def fit(
     The card holds the held-out r² of each pair for each kind and for `id`, with standard errors over sentences, and how
     well each source's vectors determined its maps. Raises TextError, LensError, and ModelError for absent parts.
     """
+    _require_card(corpus, heldout_corpus)
     request = _request(model, texts, kind, pairs, parts, positions, ridge, rank, holdout, seed, workers)
     kept = Checkpoint(checkpoint, request.job)
     plan = _passes(request, memory, kept)
@@ -129,7 +132,7 @@ def fit_budget(
 ) -> Budget:
     """The passes and the memory that such a fit takes; LensError where it cannot be had."""
     wanted = (*_pairs(pairs, model.n_blocks), *part_pairs(model, _parts(parts)).values())
-    return _budget(model, wanted, kinds, memory)
+    return _budget(model, wanted, whole_number("kinds", kinds, 1), memory)
 
 
 def _budget(model: Model, wanted: Sequence[Pair], kinds: int, memory: int | None) -> Budget:
@@ -161,13 +164,23 @@ def _request(
     seed: int,
     workers: Workers | None,
 ) -> _Request:
-    kinds = tuple(_fittable(name) for name in dict.fromkeys([kind] if isinstance(kind, str) else kind))
-    if not kinds:
-        raise LensError(f"kind is empty: give one or more of {', '.join(_fittable_names())}.")
+    names = [kind] if isinstance(kind, str) else list(kind) if isinstance(kind, Iterable) else []
+    if not names:
+        raise LensError(f"kind is {kind!r}: give one or more of {', '.join(_fittable_names())}.")
+    kinds, seed = tuple(dict.fromkeys(map(_fittable, names))), whole_number("seed", seed, 0)
     options = _options(kinds, ridge, rank, model.width)
     train, heldout = split(texts, holdout, seed)
     chosen = _pairs(pairs, model.n_blocks)
     return _Request(model, kinds, chosen, _parts(parts), positions, options, seed, train, heldout, workers)
+
+
+def _require_card(*corpora: str | None) -> None:
+    """LensError, before the work, for words that no card can hold."""
+    for said in corpora:
+        if said is not None and not card_text(said):
+            raise LensError(
+                f"The corpus is {said!r:.60}: say in a short text what was read, as the maps' card holds it."
+            )
 
 
 def _fittable_names() -> list[str]:
@@ -184,32 +197,36 @@ def _fittable(kind: str) -> Cast:
 def _options(kinds: Sequence[Cast], ridge: float, rank: int | None, width: int) -> dict[str, float | int]:
     """Those that the kinds need; an option that none of them reads is a mistake, as is one that is missing."""
     needed = {name: cast.name for cast in kinds for name in cast.options}
-    if "ridge" in needed and not 0 < ridge < float("inf"):
+    if "ridge" in needed and not (isinstance(ridge, (int, float)) and 0 < ridge < float("inf")):
         raise LensError(f"ridge is {ridge!r}: the kind 'ridge' needs a number above 0, as scikit-learn's alpha.")
-    if "rank" in needed and not (isinstance(rank, int) and 1 <= rank <= width):
+    if "rank" in needed and not (isinstance(rank, SupportsIndex) and 1 <= index(rank) <= width):
         raise LensError(f"rank is {rank!r}: the kind 'lowrank' needs a whole number from 1 to {width}.")
     given: dict[str, float | int] = {"ridge": ridge} if ridge else {}
     given |= {} if rank is None else {"rank": rank}
     for name in given.keys() - needed.keys():
         reader = "ridge" if name == "ridge" else "lowrank"
         raise LensError(f"{name}={given[name]!r} would change nothing: it belongs to kind={reader!r}.")
-    return given
+    return {name: value if isinstance(value, float) else index(value) for name, value in given.items()}
 
 
 def _parts(parts: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(parts, str) or set(parts) - set(PARTS):
+    chosen = list(parts) if isinstance(parts, Iterable) and not isinstance(parts, str) else [None]
+    if not all(part in PARTS for part in chosen):
         raise LensError(f"parts is {parts!r}: give a list of {', '.join(PARTS)}.")
-    return tuple(dict.fromkeys(parts))
+    return tuple(dict.fromkeys(map(str, chosen)))
 
 
 def _pairs(pairs: Pairs, n_blocks: int) -> tuple[tuple[int, int], ...]:
-    if pairs == "all":
+    if isinstance(pairs, str) and pairs == "all":
         return tuple(combinations(range(n_blocks + 1), 2))
-    if pairs == "final":
+    if isinstance(pairs, str) and pairs == "final":
         return tuple((source, n_blocks) for source in range(n_blocks))
-    if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+    try:
+        chosen = tuple(dict.fromkeys((index(source), index(target)) for source, target in pairs))
+    except (TypeError, ValueError):  # no list, no pairs, no whole numbers
+        chosen = ()
+    if not chosen:
         raise LensError(f'pairs is {pairs!r}: give "all", "final", or a list of (source, target).')
-    chosen = tuple(dict.fromkeys((int(source), int(target)) for source, target in pairs))
     for source, target in chosen:
         if not 0 <= source < target <= n_blocks:
             raise LensError(

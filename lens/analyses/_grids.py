@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lens._limits import higher, limit
+from lens.analyses._chosen import whole_number
 from lens.analyses._sweep import Plans, Row, sweep
 from lens.errors import LensError
 from lens.models import Model
@@ -85,6 +86,7 @@ def orders(
     n_blocks = model.n_blocks
     n = (n_blocks - 1) // 4 if n is None else n
     _require_count("samples", samples)
+    seed = whole_number("seed", seed, 0)
     plans: Plans = {f"seed {k}": recipe("random", n_blocks, n=n, seed=k) for k in range(seed, seed + samples)}
     return sweep(model, texts, plans, **options)
 
@@ -92,6 +94,8 @@ def orders(
 def _painters(model: Model, recipes: Sequence[str], seeds: int) -> tuple[str, str, str, Cells]:
     n_blocks = model.n_blocks
     _require_count("seeds", seeds)
+    if isinstance(recipes, str) or not isinstance(recipes, Iterable):
+        raise LensError(f"recipes is {recipes!r}: give a list of recipes, such as ('skip', 'reverse').")
     cells: Cells = {}
     for name in recipes:
         for n in range((n_blocks - 2) // 2, -1, -1):
@@ -102,6 +106,10 @@ def _painters(model: Model, recipes: Sequence[str], seeds: int) -> tuple[str, st
 
 def _windows(model: Model, name: str, parameters: dict[str, Any]) -> tuple[str, str, str, Cells]:
     n_blocks = model.n_blocks
+    if not isinstance(parameters, Mapping) or {"n", "start", "stop"} & parameters.keys():
+        raise LensError(
+            f"parameters is {parameters!r}: give those of the recipe by name, such as {{'times': 3}}, without a window."
+        )
     cells: Cells = {}
     for start in range(n_blocks):
         for stop in range(start + 1, n_blocks + 1):

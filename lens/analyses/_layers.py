@@ -14,12 +14,15 @@ from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens.analyses._sweep import judging
-from lens.analyses._texts import Batch, Progress, Report, checked_texts, pace, stepwise
+from lens.analyses._texts import Batch, Progress, Report, numbered_texts, pace, stepwise
 from lens.models import Model, Recording
 from lens.numerics import COSINES, Estimate, LayerStats, Massive, ratio
 from lens.wire import served
 
 __all__ = ["layers"]
+
+DROPPED = 14  # bits of a float32 that its bin does not tell: a bin is a 512th of a number wide, at most
+BINS = 2**31 >> DROPPED
 
 
 @served()
@@ -39,7 +42,7 @@ def layers(
     is measured with every later block run on what it then gets. Every token counts; for a masked model one word of each
     sentence is masked, and its loss is at that word. Raises TextError, LensError.
     """
-    texts = checked_texts(texts)
+    numbers, texts = zip(*numbered_texts(texts), strict=True)
     means = _means(model, texts, seed, progress)
     sums = _Sums(len(texts), model.n_blocks)
     start = Progress("layers", 0, len(texts), 0, 0.0, 2, 2)
@@ -48,7 +51,7 @@ def layers(
         taken = torch.stack([batch.take(stream).float() for stream in recording.streams])  # (L+1, N, width)
         _geometry(sums, batch, taken, means, model.kind == "causal")
         _skips(sums, model, recording, batch, taken)
-    return _result(model, corpus, texts, sums)
+    return _result(model, corpus, numbers, sums)
 
 
 class _Sums:
@@ -68,7 +71,7 @@ class _Sums:
         self.skipped = np.zeros((*last, 2))  # loss, agreement
         self.effect = np.zeros((sentences, n_blocks, n_blocks))
         self.massive: list[Massive | None] = [None] * (n_blocks + 1)
-        self.medians: list[list[float]] = [[] for _ in range(n_blocks + 1)]
+        self.sizes = np.zeros((n_blocks + 1, BINS), np.int64)  # how many absolute values are in each bin
 
 
 def _means(model: Model, texts: Sequence[str], seed: int, progress: Report | None) -> Tensor:
@@ -120,8 +123,7 @@ def _last(batch: Batch) -> NDArray[np.bool_]:
 def _massive(sums: _Sums, batch: Batch, taken: Tensor) -> None:
     for layer, stream in enumerate(taken):
         size = stream.abs()
-        median = float(size.median())
-        sums.medians[layer].append(median)
+        sums.sizes[layer] += _binned(size)
         place = int(size.argmax())
         row, coordinate = divmod(place, stream.shape[-1])
         value, before = float(stream[row, coordinate]), sums.massive[layer]
@@ -129,8 +131,21 @@ def _massive(sums: _Sums, batch: Batch, taken: Tensor) -> None:
             tokens = batch.tokens[int(batch.rows[row])]
             position = int(batch.positions[row])
             sums.massive[layer] = Massive(
-                layer, value, median, tokens.labels[position], position, coordinate, int(batch.sentences[row])
+                layer, value, math.nan, tokens.labels[position], position, coordinate, int(batch.sentences[row])
             )
+
+
+def _binned(sizes: Tensor) -> NDArray[np.int64]:
+    """How many float32 numbers from 0 on are in each of BINS: their bits, as whole numbers, are in the same order."""
+    bits = sizes.flatten().contiguous().view(torch.int32) >> DROPPED
+    return np.asarray(torch.bincount(bits, minlength=BINS).cpu().numpy())
+
+
+def _median(counts: NDArray[np.int64]) -> float:
+    """The middle of the bin that the median is in, however the numbers came in batches."""
+    at = int(np.searchsorted(counts.cumsum(), (counts.sum() + 1) // 2))
+    edges = np.array([at, at + 1], np.int32) << DROPPED
+    return float(edges.view(np.float32).astype(np.float64).mean())
 
 
 def _skips(sums: _Sums, model: Model, recording: Recording, batch: Batch, taken: Tensor) -> None:
@@ -163,7 +178,7 @@ def _adder(sentences: NDArray[np.int64]) -> Callable[[NDArray[Any], NDArray[Any]
     return add
 
 
-def _result(model: Model, corpus: str, texts: Sequence[str], sums: _Sums) -> LayerStats:
+def _result(model: Model, corpus: str, numbers: Sequence[int], sums: _Sums) -> LayerStats:
     def over(values: NDArray[np.float64], counts: NDArray[np.float64]) -> Estimate:
         return ratio(values, counts.reshape(-1, *[1] * (values.ndim - 1)))
 
@@ -186,7 +201,7 @@ def _result(model: Model, corpus: str, texts: Sequence[str], sums: _Sums) -> Lay
         skip_change=over(sums.skipped[..., 0] - sums.full[:, None], sums.told),
         skip_agreement=over(sums.skipped[..., 1], sums.counts),
         skip_effect=Estimate(*(np.where(below, np.nan, each) for each in (effect.value, effect.error))),
-        massive=tuple(replace(m, median=float(np.mean(sums.medians[m.layer]))) for m in sums.massive if m),
-        sentences=len(texts),
+        massive=tuple(replace(m, median=_median(sums.sizes[m.layer]), text=numbers[m.text]) for m in sums.massive if m),
+        sentences=len(numbers),
         tokens=int(sums.counts.sum()),
     )

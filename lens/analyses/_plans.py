@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens.analyses._tally import checked_casts, checked_ks, final_plan, tally
 from lens.analyses._texts import Batch, Positions, Report
-from lens.casts import Maps
+from lens.casts import Maps, cast_named
 from lens.errors import LensError, MapsError
 from lens.execution import maps_for, outcome
 from lens.models import Model, Recording
@@ -44,7 +44,8 @@ def submodules(
     The later blocks keep their residuals and other parts. MapsError for a part without maps; TextError, LensError.
     """
     maps, n_blocks = maps_for(model, maps), model.n_blocks
-    if isinstance(parts, str) or not parts or set(parts) - set(PARTS):
+    parts = tuple(parts) if isinstance(parts, Iterable) and not isinstance(parts, str) else parts
+    if not isinstance(parts, tuple) or not parts or not all(part in PARTS for part in parts):
         raise LensError(f"parts is {parts!r}: give a list of {', '.join(PARTS)}.")
     for part in parts:
         if maps is None or maps.parts.get(part, frozenset()) != frozenset(range(n_blocks)):
@@ -78,15 +79,18 @@ def alternation(
     The plans are in the result. Needs maps of all pairs with their scores: MapsError otherwise; TextError, LensError.
     """
     maps, n_blocks = maps_for(model, maps), model.n_blocks
+    cast_named(cast)
     scores = {} if maps is None else maps.card.scores.get(cast, {})
-    if maps is None or len(maps.pairs.get(cast, ())) != n_blocks * (n_blocks + 1) // 2 or not scores:
+    held = frozenset() if maps is None else maps.pairs.get(cast, frozenset())
+    scored = all("stream" in scores.get(f"{source}>{target}", ()) for source, target in held)
+    if maps is None or len(held) != n_blocks * (n_blocks + 1) // 2 or not scored:
         raise MapsError(
             f"Scored {cast} maps of all pairs of layers are needed. "
             f"Fit them with lens.fit(model, texts, kind={cast!r})."
         )
     weights = {
         (source, target): math.log(max(LEAST, scores[f"{source}>{target}"]["stream"][0] or 0.0))
-        for source, target in maps.pairs[cast]
+        for source, target in held
     }
     true = range(n_blocks + 1)
     plans = {

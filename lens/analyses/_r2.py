@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from lens._memory import memory_in_words
+from lens.analyses._chosen import chosen_casts
 from lens.analyses._texts import Positions, Progress, Report, checked_texts
 from lens.analyses._vectors import Vectors, gathered
 from lens.casts import Maps, cast_named
@@ -43,9 +44,7 @@ def r2(
     With standard errors over sentences, for the stream, without position 0, and for its update; see `R2`. `id` is
     scored on the pairs of the others, or alone on all. Raises TextError, MapsError or LensError in words.
     """
-    texts = checked_texts(texts)
-    if isinstance(casts, str) or not casts:
-        raise LensError(f"casts is {casts!r}: give a list of casts, such as ('id', 'mat').")
+    texts, casts = checked_texts(texts), chosen_casts(casts)
     held = {cast: _pairs_of(model, cast, maps := maps_for(model, maps)) for cast in casts}
     fitted = [pair for cast in casts if cast_named(cast).fitted for pair in held[cast]]
     labels: dict[Pair, list[str]] = {}
@@ -64,10 +63,10 @@ def r2(
     return R2(
         model=model.name,
         corpus=corpus,
-        casts=tuple(casts),
+        casts=casts,
         n_blocks=model.n_blocks,
         variants=tuple(VARIANTS),
-        values=_values(residuals, labels, tuple(casts), model.n_blocks),
+        values=_values(residuals, labels, casts, model.n_blocks),
         sentences=residuals.sentences,
         tokens=residuals.count,
     )

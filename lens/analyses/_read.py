@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lens._memory import memory_in_words
 from lens.analyses._at_once import at_once
+from lens.analyses._chosen import chosen_casts
 from lens.casts import Maps, cast_named
 from lens.errors import LensError, TextError
 from lens.execution import apply_cast, maps_for, onward
@@ -48,8 +49,7 @@ def read(
     Raises TextError, MapsError or LensError, each saying what is allowed.
     """
     tokens = model.encode(text)
-    if isinstance(casts, str) or not casts:
-        raise LensError(f"casts is {casts!r}: give a list of casts, such as ('id', 'mat').")
+    casts = chosen_casts(casts)
     if model.kind == "masked" and not tokens.masks:
         _check_cut(model, tokens)
         raise TextError(
@@ -73,7 +73,7 @@ def read_recording(
     maps: Maps | None = None,
 ) -> Reading:
     """`read`, on a forward that has been run: another target or k costs no new one."""
-    n_blocks = recording.model.n_blocks
+    n_blocks, casts = recording.model.n_blocks, chosen_casts(casts)
     if len(recording.ids) != 1:
         raise LensError(f"A reading is of one text, and this recording holds {len(recording.ids)}: record it alone.")
     target = _within("target layer", n_blocks if target is None else target, 0, n_blocks)
@@ -83,7 +83,7 @@ def read_recording(
         reference = recording.logits[0, _slice(positions)]
         rows = _rows(recording, casts, target, positions, maps)
         scores = _score_all(recording.model, rows, reference, k)
-    return _reading(recording.model, tokens, tuple(casts), target, positions, scores)
+    return _reading(recording.model, tokens, casts, target, positions, scores)
 
 
 def labels_of(model: Model, ids: Iterable[int]) -> dict[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lens._limits import DEFAULTS, higher, limit
 from lens._memory import memory_in_words
+from lens.analyses._chosen import number_of_bytes, whole_number
 from lens.analyses._curves import by_position
 from lens.analyses._tally import chunk
 from lens.analyses._texts import BATCH, Batch, Positions, Progress, Report, batches, checked_texts, pace, stepwise
@@ -54,14 +55,15 @@ def sweep(
 
     `plans` is a list, or a dict from a row's name to a plan or to several whose mean the row is. Equal plans run once,
     and what plans begin with alike runs once, on batches small enough that the streams at forks fit into `memory`
-    bytes. Every token counts ("all"), for a masked model one masked word a sentence ("one"). `by="position"` breaks
-    the means down. With `timed`, each row is also timed on so many sentences, one by one, beside the full model.
-    `stream` is called with what is known after each batch, which is then small; what it raises ends the sweep. Raises
-    PlanError, MapsError, TextError, LensError.
+    bytes. Every token counts ("all"), for a masked model one masked token a sentence, any of them ("one").
+    `by="position"` breaks the means down. With `timed`, the first plan of each row is also timed on so many of the
+    sentences, one by one, beside the full model. `stream` is called with what is known after each batch, which is then
+    small; what it raises ends the sweep. Raises PlanError, MapsError, TextError, LensError.
     """
     texts = checked_texts(texts)
     if by not in (None, "position"):
         raise LensError(f'by is {by!r}: give "position", or leave it out.')
+    timed, memory = whole_number("timed", timed, 0), number_of_bytes(memory)
     rows, maps = _rows(model, plans, maps)
     binned, bins = by_position(model) if by else (None, ["all"])
     positions = positions or ("all" if model.kind == "causal" else "one")
@@ -135,12 +137,13 @@ def judging(model: Model, batch: Batch, own: Tensor) -> Callable[[Tensor], NDArr
 
 def _rows(model: Model, plans: Plans, maps: Maps | None) -> tuple[dict[str, list[Plan]], Maps | None]:
     """Each row's plans, checked, with the maps that they need; plans that do the same count as one."""
-    named: Mapping[str, Row] = plans if isinstance(plans, Mapping) else {str(plan): plan for plan in plans}
-    if isinstance(plans, str) or not named:
+    listed = [] if isinstance(plans, str) or not isinstance(plans, Iterable) else list(plans)
+    named: Mapping[str, Row] = plans if isinstance(plans, Mapping) else {str(plan): plan for plan in listed}
+    if not named:
         raise LensError("plans is a list of plans, or a dict from names to plans; there is none.")
     found: dict[str, list[Plan]] = {}
     for name, row in named.items():
-        checked = [prepared(model, plan, maps) for plan in ([row] if isinstance(row, (str, Plan)) else row)]
+        checked = [prepared(model, plan, maps) for plan in _members(row)]
         if not checked:
             raise LensError(f"The row {name!r} has no plan.")
         found[name] = [plan for plan, _ in checked]
@@ -148,6 +151,11 @@ def _rows(model: Model, plans: Plans, maps: Maps | None) -> tuple[dict[str, list
     if sum(map(len, found.values())) > (most := limit("plans")):
         raise LensError(f"A sweep runs at most {most:,} plans: give fewer. {higher('plans')}")
     return found, maps
+
+
+def _members(row: Row) -> Sequence[str | Plan]:
+    """The plans of a row; what is neither a plan nor a list of them is refused as a plan."""
+    return [row] if isinstance(row, (str, Plan)) or not isinstance(row, Iterable) else row
 
 
 def _tokens(model: Model, root: Trie, memory: int) -> int:
@@ -208,7 +216,7 @@ def _times(
     full, begun = Plan.full(model.n_blocks), time.monotonic()
     logs = np.zeros((len(texts), len(plans)))
     for number, text in enumerate(texts):
-        batch = next(batches(model, [text], positions, seed))
+        batch = next(batches(model, [text], positions, seed, first=number))
         recording = model.record(batch.tokens, head=False)
 
         def seconds(plan: Plan) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import index
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lens.analyses._at_once import at_once
+from lens.analyses._chosen import chosen_casts
 from lens.analyses._texts import Batch, Positions, Progress, Report, checked_texts, pace, stepwise
 from lens.casts import Maps, cast_named
 from lens.errors import LensError
@@ -147,8 +148,7 @@ def final_plan(cast: str, source: int, target: int, n_blocks: int) -> str:
 
 def checked_casts(casts: Sequence[str], maps: Maps | None, sources: Sequence[int], target: int) -> tuple[str, ...]:
     """The casts, if each can go from every source to the target; LensError in words."""
-    if isinstance(casts, str) or not casts:
-        raise LensError(f"casts is {casts!r}: give a list of casts, such as ('id', 'mat').")
+    casts = chosen_casts(casts)
     for cast in casts:
         if cast_named(cast).fitted and not (maps and maps.covers(cast, tuple(sources), target)):
             held = "hold no such map" if maps else "are not there"
@@ -156,12 +156,12 @@ def checked_casts(casts: Sequence[str], maps: Maps | None, sources: Sequence[int
                 f"Maps for {cast} from every layer to layer {target} are needed, and {held}. "
                 f"Fit them with lens.fit(model, texts, kind={cast!r})."
             )
-    return tuple(casts)
+    return casts
 
 
 def checked_ks(ks: Sequence[int], vocabulary: int) -> tuple[int, ...]:
     """The values of k, ascending; LensError unless all are whole numbers from 1 to the vocabulary's size."""
-    chosen = tuple(ks)
+    chosen = tuple(ks) if isinstance(ks, Iterable) else ()
     if not chosen or any(not hasattr(k, "__index__") or not 1 <= index(k) <= vocabulary for k in chosen):
         raise LensError(f"ks is {ks!r}: give whole numbers from 1 to {vocabulary}, such as (1, 5, 10).")
     return tuple(sorted({index(k) for k in chosen}))

@@ -16,7 +16,18 @@ from lens.errors import LensError, TextError
 from lens.models import Model, Tokens
 from lens.wire import values
 
-__all__ = ["BATCH", "Batch", "Positions", "Progress", "Report", "batches", "checked_texts", "pace", "stepwise"]
+__all__ = [
+    "BATCH",
+    "Batch",
+    "Positions",
+    "Progress",
+    "Report",
+    "batches",
+    "checked_texts",
+    "numbered_texts",
+    "pace",
+    "stepwise",
+]
 
 Positions = Literal["one", "all"]
 
@@ -70,10 +81,18 @@ class Batch:
 
 
 def checked_texts(texts: Sequence[str], least: int = 1) -> list[str]:
-    """The texts that hold something; TextError if there are fewer than `least`, or if one string was given."""
+    """The texts that hold something; TextError if there are fewer than `least`, or for what are no texts."""
+    return [text for _, text in numbered_texts(texts, least)]
+
+
+def numbered_texts(texts: Sequence[str], least: int = 1) -> list[tuple[int, str]]:
+    """The same, each with its place in `texts`, as those that hold nothing are left out."""
     if isinstance(texts, str):
         raise TextError("Texts are a list of sentences, one string each; a single string was given.")
-    kept = [text for text in texts if text.strip()]
+    given = list(texts) if isinstance(texts, Iterable) else [texts]
+    if wrong := [text for text in given if not isinstance(text, str)]:
+        raise TextError(f"Texts are a list of sentences, one string each; {type(wrong[0]).__name__} is no string.")
+    kept = [(number, text) for number, text in enumerate(given) if text.strip()]
     if len(kept) < least:
         few = f"{least} sentences are needed, one string each" if least > 1 else "at least one sentence is needed"
         raise TextError(f"There is too little text: {few}, and {len(kept)} of those given hold anything.")

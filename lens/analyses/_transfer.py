@@ -11,7 +11,7 @@ from lens.analyses._curves import cast_tally
 from lens.analyses._fit import fit, split
 from lens.analyses._tally import Tally, final_plan
 from lens.analyses._texts import Positions, Report
-from lens.casts import Maps
+from lens.casts import Maps, cast_named
 from lens.errors import LensError
 from lens.models import Model
 from lens.numerics import Estimate, Transfer, ratio
@@ -40,7 +40,8 @@ def transfer(
 
     `corpora` are two or more lists of sentences by name; `ridge`, `rank` are the kinds' options. TextError, LensError.
     """
-    if len(corpora) < 2:
+    cast_named(kind)
+    if not isinstance(corpora, Mapping) or len(corpora) < 2:
         raise LensError("A transfer needs two corpora or more, as {name: sentences}.")
     parts = {name: split(texts, holdout, seed) for name, texts in corpora.items()}
     maps = [
@@ -61,7 +62,7 @@ def transfer(
     ]
     held = [held for _, held in parts.values()]
     tallies = [[_scored(model, texts, each, kind, positions, seed, progress) for texts in held] for each in maps]
-    names, layers = tuple(corpora), range(model.n_blocks + 1)
+    names, layers = tuple(map(str, corpora)), range(model.n_blocks + 1)
     plans = [[final_plan(kind, layer, model.n_blocks, model.n_blocks) for layer in layers]]
     curves = tuple(
         tuple(found.curves(model, names[b], [kind], layers, KS, plans) for b, found in enumerate(row))

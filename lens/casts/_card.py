@@ -15,7 +15,7 @@ import numpy as np
 from lens.errors import MapsError
 from lens.numerics import R2, VARIANTS, Estimate
 
-__all__ = ["CARD", "Card"]
+__all__ = ["CARD", "Card", "card_text"]
 
 CARD = "card.json"
 MAX_TEXT = 2**20  # characters of a name, a key, or what is said of the text
@@ -98,7 +98,7 @@ def _float(number: float | None) -> float:
     return float("nan") if number is None else number
 
 
-def _text(value: Any) -> bool:
+def card_text(value: Any) -> bool:
     """Text that can be written and shown: a lone half of a character can't."""
     return isinstance(value, str) and len(value) <= MAX_TEXT and not re.search("[\ud800-\udfff]", value)
 
@@ -120,7 +120,7 @@ def _table(value: Any, valid: Callable[[Any], bool]) -> bool:
     return (
         isinstance(value, dict)
         and len(value) <= MAX_ROWS
-        and all(map(_text, value))
+        and all(map(card_text, value))
         and all(map(valid, value.values()))
     )
 
@@ -146,10 +146,10 @@ def _place(card: Card, cast: str, key: str) -> bool:
 
 _VALID: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
-        ("model", "fingerprint", "corpus", "corpus_sha256", "heldout_corpus", "version", "boundary"), _text
+        ("model", "fingerprint", "corpus", "corpus_sha256", "heldout_corpus", "version", "boundary"), card_text
     ),
     **dict.fromkeys(("sentences", "tokens", "heldout_sentences", "heldout_tokens", "seed"), _count),
-    "revision": lambda value: value is None or _text(value),
+    "revision": lambda value: value is None or card_text(value),
     "n_blocks": lambda value: _count(value) and 1 <= value <= MAX_BLOCKS,
     "width": lambda value: _count(value) and value >= 1,
     "positions": lambda value: value in ("one", "all"),

@@ -46,7 +46,7 @@ def casts() -> dict[str, Cast]:
 def cast_named(name: str) -> Cast:
     """The cast called `name`; LensError if there is none."""
     found, broken = _registry()
-    if name in found:
+    if isinstance(name, str) and name in found:
         cast: Cast = found[name]
         return cast
     failed = "".join(f" {file}.py could not be imported ({reason})." for file, reason in broken.items())

@@ -128,7 +128,10 @@ class Maps:
             raise MapsError(f"These maps are of {mine.model} and of {theirs.model}; only one model's are joined.")
         if twice := set(self._names()) & set(other._names()):
             raise MapsError(f"Both sets hold {min(twice)}. Keep one of them.")
-        joined = Maps(replace(mine, scores={**theirs.scores, **mine.scores}))
+        casts = {**theirs.scores, **mine.scores}
+        # of a cast that both hold, such as `id`, each scores pairs that the other may not
+        scores = {cast: {**theirs.scores.get(cast, {}), **mine.scores.get(cast, {})} for cast in casts}
+        joined = Maps(replace(mine, scores=scores))
         joined._sources = [*self._sources, *other._sources]
         joined.pairs, joined.parts = _held(joined._names(), mine)
         return joined
@@ -276,7 +279,9 @@ def _require_one_save(tensors: Path, card: bytes) -> None:
 
 
 def _smaller(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """The tensor as it is stored; MapsError where that type holds no number so large."""
+    """The tensor as it is stored; MapsError where that type holds no fractions, or no number so large."""
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise MapsError(f"Maps are not stored as {dtype!r}: give torch.float16, torch.bfloat16, or leave it out.")
     stored = tensor.to(dtype=dtype).contiguous()
     if not stored.isfinite().all():
         raise MapsError(f"Map {name} has values too large for {str(dtype).removeprefix('torch.')}. Use bfloat16.")

@@ -44,7 +44,8 @@ class Workers:
 
     Each worker loads the model by its name or folder, which it must find under the same name, and checks that its
     weights are the same. Shards are added up in their order, so that each fit gives the same digits. A worker or a
-    machine that is lost costs the shards that it was at: they are read anew elsewhere.
+    machine that is lost costs the shards that it was at: they are read anew elsewhere. Raises LensError for amounts
+    that are none, and, once it is used, where there is no cluster or no room in it.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Workers:
         gpus: float | None = None,
         patience: float = 60.0,
     ) -> None:
-        if shard < 1:
+        if type(shard) is not int or shard < 1:
             raise LensError(f"shard is {shard}: give the texts that one task reads, 1 or more.")
-        if cpus < 0 or (gpus or 0) < 0:
+        if not all(isinstance(each, (int, float)) and each >= 0 for each in (cpus, 0 if gpus is None else gpus)):
             raise LensError(f"cpus is {cpus} and gpus is {gpus}: a worker takes none, a share of one, or some.")
         self.address = address
         self.shard = shard

@@ -111,7 +111,7 @@ def _check(model: Model, plan: str | Plan, folder: Path) -> None:
 
 
 def _order(model: Model, plan: str | Plan) -> list[int]:
-    plan = (Plan.parse(plan) if isinstance(plan, str) else plan).check(model.n_blocks)
+    plan = (plan if isinstance(plan, Plan) else Plan.parse(plan)).check(model.n_blocks)
     order = []
     for stage in plan.flat:
         if not isinstance(stage, Blocks) or stage.part is not None:

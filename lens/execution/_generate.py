@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import index
 from typing import Any
 
 import torch
@@ -72,12 +73,14 @@ def generation(
         raise LensError(
             f"max_new_tokens is {max_new_tokens!r}: give a whole number from 1 to {most:,}. {higher('new_tokens')}"
         )
-    if not isinstance(temperature, (int, float)) or not 0 <= temperature < math.inf:
+    if not isinstance(temperature, (int, float)) or not 0 <= temperature <= sys.float_info.max:
         raise LensError(f"temperature is {temperature!r}: give 0 for the likeliest token, or a number above it.")
+    if not hasattr(seed, "__index__") or isinstance(seed, bool) or abs(index(seed)) >= 2**63:
+        raise LensError(f"seed is {seed!r}: give a whole number of at most 18 digits.")
     plan = Plan.full(model.n_blocks) if plan is None else plan
     planned = as_model(model, plan, maps=maps)
     tokens = model.encode(text)
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(index(seed))
 
     def choose(logits: Tensor) -> tuple[int, float]:
         wide = (logits.cpu() if logits.device.type == "mps" else logits).double()  # Apple's GPUs have no float64
@@ -91,7 +94,9 @@ def generation(
             )
         if temperature == 0:
             return int(token), probability
-        drawn = int(torch.multinomial(torch.softmax(wide / temperature, -1).cpu(), 1, generator=chance))
+        drawn = int(
+            torch.multinomial(torch.softmax((wide - wide.max()) / float(temperature), -1).cpu(), 1, generator=chance)
+        )
         return drawn, float(likely[drawn])
 
     begun = Generation(model.name, planned.plan, tokens.text, "", (), (), (), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -14,7 +13,9 @@ from lens.execution._alike import alike, faster, together
 from lens.models import Recording, Replay
 from lens.plans import Blocks, Group, Jump, Parallel, Plan, Stage
 
-__all__ = ["apply_cast", "execute", "outcome", "step"]
+__all__ = ["apply_cast", "execute", "maps_of_jump", "maps_of_part", "outcome", "step"]
+
+CPU = torch.device("cpu")
 
 
 def execute(recording: Replay, plan: Plan, *, maps: Maps | None = None, stream: Tensor | None = None) -> list[Tensor]:
@@ -48,11 +49,19 @@ def apply_cast(cast: str, source: int, target: int, stream: Tensor, maps: Maps |
     kind = cast_named(cast)
     if source == target or not kind.fitted:
         return stream
+    fitted = maps_of_jump(cast, source, target, maps, stream.device)
+    return kind.apply(stream.float(), **fitted).to(stream.dtype)
+
+
+def maps_of_jump(
+    cast: str, source: int, target: int, maps: Maps | None, device: torch.device = CPU
+) -> dict[str, Tensor]:
+    """The tensors of a fitted cast between two boundaries; MapsError where there are none."""
     if maps is None:
         raise MapsError(
             f"No maps are fitted for this model, so {cast} can't be used. Fit them with lens.fit, or use id."
         )
-    return kind.apply(stream.float(), **maps.tensors(cast, source, target, stream.device)).to(stream.dtype)
+    return maps.tensors(cast, source, target, device)
 
 
 def step(recording: Replay, stage: Stage, stream: Tensor, maps: Maps | None) -> Tensor:
@@ -79,19 +88,23 @@ def _blocks(recording: Replay, stage: Blocks, stream: Tensor, maps: Maps | None)
             if stage.part is None:
                 stream = recording.run_block(block, stream)
             else:
-                linear = _part_maps(stage.part, block, maps, stream.device)
+                matrices = maps_of_part(stage.part, block, maps, stream.device)
+                linear = [partial(_linear, matrix=matrix) for matrix in matrices]
                 stream = recording.run_block_with(block, stream, stage.part, linear)
     return stream
 
 
-def _part_maps(part: str, block: int, maps: Maps | None, device: torch.device) -> list[Callable[[Tensor], Tensor]]:
-    """For each span of the part its linear map, without intercept ("Jump to Conclusions", section 6)."""
+def maps_of_part(part: str, block: int, maps: Maps | None, device: torch.device = CPU) -> list[Tensor]:
+    """For each span of the part the matrix of its linear map, without intercept ("Jump to Conclusions", section 6).
+
+    MapsError where there are none.
+    """
     if maps is None:
         raise MapsError(
             f"No maps are fitted for this model, so ~{part} can't be used. Fit them: "
             f"lens.fit(model, texts, parts=[{part!r}])."
         )
-    return [partial(_linear, matrix=matrix) for matrix in maps.part(part, block, device)]
+    return maps.part(part, block, device)
 
 
 def _linear(vectors: Tensor, matrix: Tensor) -> Tensor:

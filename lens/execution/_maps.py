@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lens.casts import CARD, Maps, store_folder
+from lens.errors import MapsError
 from lens.models import Model
 from lens.wire import served
 
@@ -17,8 +18,10 @@ def maps_for(model: Model, maps: Maps | None = None) -> Maps | None:
 
     None if there are none. MapsError if they belong to another model.
     """
-    maps = maps or _found(model)
+    maps = _found(model) if maps is None else maps
     if maps is not None:
+        if not isinstance(maps, Maps):
+            raise MapsError(f"maps is {maps!r:.60}: give those of lens.fit or lens.Maps.load, or leave it out.")
         maps.check(name=model.name, fingerprint=model.fingerprint, n_blocks=model.n_blocks, width=model.width)
     return maps
 

@@ -24,7 +24,7 @@ def as_model(model: Model, plan: str | Plan, *, maps: Maps | None = None) -> Any
 
     It is an instance of the model's own class and shares all weights with it; embeddings, masks, head and loss are the
     model's own code, and its cache has a slot for each time that a block runs. Like every model of lens it is frozen.
-    Raises PlanError for a plan that does not fit, MapsError for maps that are missing.
+    Raises PlanError for a plan that does not fit, MapsError for maps that are missing, LensError for an unknown cast.
     """
     plan, maps = prepared(model, plan, maps)
     hf = model.hf

@@ -7,7 +7,8 @@ from typing import Literal
 
 from lens._memory import memory_in_words
 from lens.casts import Maps, cast_named
-from lens.execution._interpreter import execute
+from lens.errors import LensError
+from lens.execution._interpreter import execute, maps_of_jump, maps_of_part
 from lens.execution._maps import maps_for
 from lens.models import Model
 from lens.numerics import Run
@@ -29,6 +30,8 @@ def run(
     default, every run is the same to the last bit.
     PlanError points at a mistake in the plan; TextError and MapsError say what else is amiss.
     """
+    if batched not in (True, False, "auto"):
+        raise LensError(f'batched is {batched!r}: give True, False or "auto".')
     plan, maps = prepared(model, plan, maps)
     tokens = model.encode(text)
     streams = execute(replace(model.record(tokens), batched=batched), plan, maps=maps)
@@ -44,11 +47,14 @@ def run(
 
 
 def prepared(model: Model, plan: str | Plan, maps: Maps | None) -> tuple[Plan, Maps | None]:
-    """The plan, if it fits the model, and the maps, where it needs some."""
-    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    """The plan, if it fits the model, and the maps that it needs: PlanError or MapsError before anything runs."""
+    plan = plan if isinstance(plan, Plan) else Plan.parse(plan)
     plan.check(model.n_blocks)
-    if maps is not None or any(map(_needs_maps, plan.walk())):
+    needing = [stage for stage in plan.walk() if _needs_maps(stage)]
+    if maps is not None or needing:
         maps = maps_for(model, maps)
+    for stage in needing:
+        _require_maps(stage, maps)
     return plan, maps
 
 
@@ -60,3 +66,15 @@ def _needs_maps(stage: Stage) -> bool:
             return part is not None
         case _:
             return False
+
+
+def _require_maps(stage: Stage, maps: Maps | None) -> None:
+    """MapsError where those of a stage are missing: as it would be said when it runs, but before anything has."""
+    match stage:
+        case Jump(cast, source, target):
+            if maps is None or not maps.covers(cast, (source,), target):
+                maps_of_jump(cast, source, target, maps)
+        case Blocks(part=str(part)):
+            for block in stage.blocks:
+                if maps is None or block not in maps.parts.get(part, ()):
+                    maps_of_part(part, block, maps)

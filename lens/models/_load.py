@@ -96,9 +96,19 @@ def place_of(device: str) -> torch.device:
     there = [name for name in ("cuda", "mps") if getattr(torch, name).is_available()] + ["cpu"]
     if device == "auto":
         return torch.device(there[0])
-    if device.partition(":")[0] not in there:
+    place = _device(device)
+    beyond = place is not None and place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count()
+    if place is None or place.type not in there or beyond:
         raise ModelError(f"There is no device {device!r} here; choose one of auto, {', '.join(there)}.")
-    return torch.device(device)
+    return place
+
+
+def _device(name: str) -> torch.device | None:
+    """What torch takes that name for; None where it is no device's."""
+    try:
+        return torch.device(name) if isinstance(name, str) else None
+    except RuntimeError:
+        return None
 
 
 def _precision(dtype: str, place: torch.device, config: Any) -> dict[str, Any]:

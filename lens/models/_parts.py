@@ -39,7 +39,7 @@ def spans_of(block: nn.Module, part: str, family: Family) -> tuple[Span, ...]:
     if part == "ln":
         found = [name for name, child in children.items() if "norm" in type(child).__name__.lower()]
     else:
-        found = [name for name in USUAL[part] if name in children][:1]
+        found = [name for name in USUAL.get(part, ()) if name in children][:1]
     if not found:
         raise ModelError(
             f"A {type(block).__name__} has no part that is known as {part}. Use the whole block, or say in its file in "

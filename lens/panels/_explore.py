@@ -200,6 +200,10 @@ def _begin(
 ) -> dict[str, Any]:
     """What a seat is made of: a session, its shelf, whether its text is only an example, and what was followed."""
     hosts, shelf = hosts_shelf()
+    if model is not None and not isinstance(model, (str, os.PathLike, Model)):
+        raise LensError(f"A model is a name, a folder, or one from lens.load, not {type(model).__name__}.")
+    if state is not None and not isinstance(state, (str, Mapping)):
+        raise LensError(f"A state is the query of a link, or what .state gives, not {type(state).__name__}.")
     if maps is not None and not isinstance(model, Model):
         raise LensError("Give the model that the maps are for, from lens.load, together with them.")
     _session(choices)  # valid by themselves, or refused

@@ -71,10 +71,12 @@ def parse(text: str, n_blocks: int | None, make: Callable[[tuple[Stage, ...]], T
 
     Raises PlanError, whose `start` and `end` delimit the mistake in `text`.
     """
+    if not isinstance(text, str):
+        raise PlanError(f"a plan is a text, such as 0-3 8-11, or a lens.Plan, not {type(text).__name__}")
     if len(text) > MAX_TEXT:
         message = f"this plan has {len(text):,} characters, and at most {MAX_TEXT:,} are read: use ranges and repeats"
         raise PlanError(message, text[:MAX_TEXT], MAX_TEXT)
-    if n_blocks is not None and n_blocks < 1:
+    if n_blocks is not None and (not hasattr(n_blocks, "__index__") or n_blocks < 1):
         raise PlanError(f"a model has at least one block, not {n_blocks}", text)
     parser = _Parser(text, n_blocks)
     stages = parser.plan()

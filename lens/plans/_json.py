@@ -27,6 +27,8 @@ def dump(stages: tuple[Stage, ...]) -> str:
 
 def load(text: str) -> tuple[Stage, ...]:
     """The stages that `dump` wrote. Raises PlanError on anything else."""
+    if not isinstance(text, str):
+        raise PlanError(f"a plan as JSON is a text, not {type(text).__name__}")
     if len(text) > MAX_JSON:
         raise PlanError(f"this JSON has {len(text):,} characters, and at most {MAX_JSON:,} are read")
     try:

@@ -47,8 +47,10 @@ class Plan:
 
     @classmethod
     def full(cls, n_blocks: int) -> Plan:
-        """The model as it is: every block once, in order."""
-        return cls((Blocks(0, n_blocks - 1),))
+        """The model as it is: every block once, in order. Raises PlanError for a model without blocks."""
+        if not hasattr(n_blocks, "__index__") or n_blocks < 1:
+            raise PlanError(f"a model has at least one block, not {n_blocks}")
+        return cls((Blocks(0, int(n_blocks) - 1),))
 
     @classmethod
     def from_json(cls, text: str) -> Plan:

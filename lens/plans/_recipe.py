@@ -160,6 +160,6 @@ def recipe(name: str, n_blocks: int, **parameters: Value) -> Plan:
     Where a recipe works on a window, that is the paper's centred one by `n`, or blocks `start` … `stop` − 1. Raises
     PlanError for a name that is none, or a parameter that does not fit.
     """
-    if name not in recipes():
+    if not isinstance(name, str) or name not in recipes():
         raise PlanError(f"there is no recipe {name!r}; the recipes are {', '.join(recipes())}")
     return recipes()[name](n_blocks, **parameters)

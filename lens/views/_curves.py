@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lens.errors import LensError
@@ -11,7 +12,7 @@ from lens.views._style import colour, faded, layout, plain
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["breakdown", "curves", "traces"]
+__all__ = ["bin_of", "breakdown", "curves", "traces"]
 
 TITLES = {
     "precision": "agreement with the full model",
@@ -22,11 +23,13 @@ TITLES = {
 
 
 def curves(result: Curves, *, metric: str = "precision", k: int = 1, bin: str = "all") -> go.Figure:
-    """One line a method, with bands of ± 2 standard errors; for "precision", Precision@k."""
+    """One line a method, with bands of ± 2 standard errors; for "precision", Precision@k.
+
+    Of a result that is broken down by bins, `bin` says which. LensError for what the result does not hold.
+    """
     import plotly.graph_objects as go
 
-    place = _place(result, metric, k)
-    at = result.bins.index(bin) if bin in result.bins else 0
+    place, at = _place(result, metric, k), bin_of(result.bins, bin)
     estimate: Estimate = getattr(result, metric)
     lines = [
         trace
@@ -75,6 +78,13 @@ def traces(key: str, name: str, x: list[float], estimate: Estimate, *, dash: str
         hovertemplate="%{y:.3f} ± %{customdata:.3f}",
     )
     return [lower, upper, line]
+
+
+def bin_of(bins: Sequence[str], bin: str) -> int:
+    """The place of a bin; LensError, naming those there are, where it is none."""
+    if bin not in bins:
+        raise LensError(f"This result holds {', '.join(bins)}; {bin!r} is not among them.")
+    return bins.index(bin)
 
 
 def _place(result: Curves, metric: str, k: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from lens.errors import LensError
 from lens.numerics import SWEEP_METRICS, Grid, Sweep
 from lens.plans import Plan
-from lens.views._curves import traces
+from lens.views._curves import bin_of, traces
 from lens.views._style import CIVIDIS, layout, plain
 
 if TYPE_CHECKING:
@@ -26,12 +26,16 @@ TITLES = {
 }
 
 
-def grid(result: Grid, *, metric: str = "change") -> go.Figure:
-    """A map of windows by first and last block; for strategies and loops one line a row, with bands of ± 2 errors."""
+def grid(result: Grid, *, metric: str = "change", bin: str = "all") -> go.Figure:
+    """A map of windows by first and last block; for strategies and loops one line a row, with bands of ± 2 errors.
+
+    Of a grid that is broken down by bins, `bin` says which. LensError for what the grid does not hold.
+    """
     import plotly.graph_objects as go
 
     _check(metric, (*SWEEP_METRICS, "time"))
-    estimate, title = result.of(metric), f"{result.sweep.model}: {result.title}"
+    known = None if metric == "time" else result.sweep.bins[bin_of(result.sweep.bins, bin)]  # time has no bins
+    estimate, title = result.of(metric, known), f"{result.sweep.model}: {result.title}"
     if result.row_axis == "start":
         plans = [[result.plan(r, c) for c in range(len(result.columns))] for r in range(len(result.rows))]
         heat = go.Heatmap(
@@ -59,13 +63,14 @@ def grid(result: Grid, *, metric: str = "change") -> go.Figure:
 
 
 def sweep(result: Sweep, *, metric: str = "change", bin: str | None = None) -> go.Figure:
-    """A point a row with ± 2 standard errors."""
+    """A point a row with ± 2 standard errors; of a sweep that is broken down by bins, `bin` says which.
+
+    LensError for what the sweep does not hold.
+    """
     import plotly.graph_objects as go
 
     _check(metric, SWEEP_METRICS)
-    if bin is not None and bin not in result.bins:
-        raise LensError(f"This result holds {', '.join(result.bins)}; {bin!r} is not among them.")
-    estimate = getattr(result, metric)[:, 0 if bin is None else result.bins.index(bin)]
+    estimate = getattr(result, metric)[:, bin_of(result.bins, bin or "all")]
     points = go.Scatter(
         x=estimate.value,
         y=[plain(row) for row in result.rows],
@@ -79,12 +84,14 @@ def sweep(result: Sweep, *, metric: str = "change", bin: str | None = None) -> g
     return go.Figure(points, found)
 
 
-def inversions(result: Sweep, *, metric: str = "change") -> go.Figure:
-    """Each plan's pairs of blocks that run in the wrong order, against what it costs."""
+def inversions(result: Sweep, *, metric: str = "change", bin: str = "all") -> go.Figure:
+    """Each plan's pairs of blocks that run in the wrong order, against what it costs; of a row of several plans, the
+    first's. Of a sweep that is broken down by bins, `bin` says which. LensError for what the sweep does not hold.
+    """
     import plotly.graph_objects as go
 
     _check(metric, SWEEP_METRICS)
-    estimate = getattr(result, metric)[:, 0]
+    estimate = getattr(result, metric)[:, bin_of(result.bins, bin)]
     points = go.Scatter(
         x=[Plan.parse(plans[0]).inversions for plans in result.plans],
         y=estimate.value,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from lens.errors import LensError
+from lens.errors import LensError, ModelError
 from lens.wire._fits import hints
 
 __all__ = ["RECORDING", "Call", "calls", "served"]
@@ -57,7 +57,9 @@ def served(
 
         @functools.wraps(function)
         def asked(*arguments: P.args, **named: P.kwargs) -> R:
-            first = arguments[0] if arguments else next(iter(named.values()), None)
+            first = arguments[0] if arguments else named.get(call.first)
+            if call.first != RECORDING and not hasattr(first, "remote"):
+                raise ModelError(f"A model is needed, from lens.load, not {type(first).__name__}.")
             remote = getattr(first, "remote", None)
             if remote is None:
                 return function(*arguments, **named)

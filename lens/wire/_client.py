@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import httpx
 
@@ -61,8 +61,14 @@ class Engine:
     """A shared engine at an address such as "http://host:8000/?token=…"; nothing is asked before it is needed."""
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address if isinstance(address, str) else "")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        parts = _parted(address)
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.username
+            or parts.fragment
+        ):
             raise EngineError(f"{str(address)[:200]!r} is no engine: give its address, such as http://host:8000.")
         self.address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._token = parse_qs(parts.query).get("token", [""])[0]
@@ -210,6 +216,17 @@ class Engine:
                 client = httpx.Client(timeout=timeout, trust_env=not self._here, limits=limits)
                 self._link = _Link(os.getpid(), client, secrets.token_urlsafe(18))
             return self._link
+
+
+def _parted(address: object) -> SplitResult | None:
+    """The parts of an address that HTTP can be asked at; None where it is none."""
+    try:
+        parts = urlsplit(address if isinstance(address, str) else "")
+        httpx.URL(parts.geturl())
+        parts.netloc.encode("idna")
+    except (ValueError, httpx.InvalidURL):  # a UnicodeError is a ValueError
+        return None
+    return parts
 
 
 def _arrived(value: Any) -> Any:

@@ -94,6 +94,15 @@ def test_times_are_of_the_same_exits(fitted: Any) -> None:
     assert float(found.ratio.value) < float(never.ratio.value)  # one block and one look, against twelve and twelve
 
 
+@pytest.mark.parametrize("name", ["demo", "demo-bert"])
+def test_times_are_of_the_tokens_that_the_curve_counts(fitted: Any, name: str) -> None:
+    model, maps = fitted[name]
+    for lam in (0.3, 0.6):
+        counted = early_exit(model, TEXTS, maps=maps, casts=["mat"], lambdas=[lam])
+        timed = exit_times(model, TEXTS, lam, maps=maps)
+        assert timed.layers == pytest.approx(float(counted.layers.value[0, 0]))
+
+
 def test_composition_equals_scikit_learn(fitted: Any) -> None:
     model, maps = fitted["demo"]
     found = composition(model, TEXTS, maps=maps, positions="all")

@@ -276,7 +276,7 @@ def test_values_that_are_no_numbers_name_layer_and_text(byte_level: Any) -> None
         (TRAIN, {"pairs": [(1, 2, 3)]}, '"all", "final", or a list'),
         (TRAIN, {"kind": "id"}, "needs no fitting"),
         (TRAIN, {"kind": "magic"}, "no cast called 'magic'"),
-        (TRAIN, {"kind": []}, "kind is empty"),
+        (TRAIN, {"kind": []}, r"kind is \[\]"),
         (TRAIN, {"kind": "ridge"}, "a number above 0"),
         (TRAIN, {"kind": "lowrank", "rank": 1000}, "a whole number from 1 to 192"),
         (TRAIN, {"ridge": 1.0}, "ridge=1.0 would change nothing: it belongs to kind='ridge'"),
@@ -289,3 +289,23 @@ def test_values_that_are_no_numbers_name_layer_and_text(byte_level: Any) -> None
 def test_what_cannot_be_fitted_is_said(demo: Any, texts: Any, options: Any, message: str) -> None:
     with pytest.raises(lens.LensError, match=message):
         lens.fit(demo, texts, **options)
+
+
+def test_a_cast_named_twice_is_scored_once(demo: Any) -> None:
+    once, twice = (lens.r2(demo, HELD, casts=casts) for casts in (["mat"], ["mat", "mat"]))
+    assert twice.casts == ("mat",)
+    np.testing.assert_array_equal(twice.of("mat").value, once.of("mat").value)
+
+
+def test_merged_maps_keep_the_scores_of_both(demo: Any, tmp_path: Path) -> None:
+    one, other = (lens.fit(demo, TRAIN, pairs=[pair], holdout=HELD) for pair in ((3, 12), (0, 5)))
+    both = one.merged(other).card.scores
+    assert both["mat"] == {**one.card.scores["mat"], **other.card.scores["mat"]}
+    assert both["id"] == {**one.card.scores["id"], **other.card.scores["id"]}
+
+
+def test_alternation_needs_the_score_of_each_pair(demo: Any) -> None:
+    maps = lens.fit(demo, TRAIN, holdout=HELD)
+    del maps.card.scores["mat"]["3>4"]
+    with pytest.raises(lens.LensError, match="Scored mat maps of all pairs"):
+        lens.alternation(demo, HELD, maps=maps)

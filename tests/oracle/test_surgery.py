@@ -360,6 +360,14 @@ def test_grids_hold_the_plans_that_they_say(demo: Any, texts: list[str]) -> None
 # ---------------------------------------------------------------- what layers do
 
 
+def test_massive_activations_are_the_same_while_somebody_watches(demo: Any) -> None:
+    texts = ["", *heldout_sentences()[:40]]  # more than one batch where it is watched
+    alone, watched = lens.layers(demo, texts), lens.layers(demo, texts, progress=lambda _: None)
+    for one, other in zip(alone.massive, watched.massive, strict=True):
+        assert one.median == pytest.approx(other.median, rel=2e-3)
+        assert demo.encode(texts[one.text]).labels[one.position] == one.token  # the number is that of the text given
+
+
 def test_layer_statistics_equal_plain_numpy(demo: Any, texts: list[str]) -> None:
     found = lens.layers(demo, texts)
     streams = [
@@ -395,6 +403,7 @@ def test_layer_statistics_equal_plain_numpy(demo: Any, texts: list[str]) -> None
             layer.max()
         )
         assert massive.token == demo.encode(texts[massive.text]).labels[massive.position]
+        assert massive.median == pytest.approx(np.median(layer), rel=2e-3)
     turned = [found.angular.value[at, at + 3] for at in range(10)]
     assert found.best_drop(3) == int(np.argmin(turned))
 

@@ -18,7 +18,9 @@ __all__ = ["EarlyExit", "ExitTimes", "Saving"]
 
 @dataclass(frozen=True)
 class Saving:
-    """The fewest layers at which agreement stays at or above what was asked, one way of leaving."""
+    """The fewest layers at which agreement stays at or above what was asked, one way of leaving; where none does, those
+    that keep the most, as `agreement` says.
+    """
 
     cast: str
     how: str  # "dynamic" (by confidence) or "fixed" (one layer for all)
@@ -77,7 +79,10 @@ class EarlyExit:
         return f"EarlyExit({self.model!r}, casts {', '.join(self.casts)}, on {seen}; .frame() is a table)"
 
     def saving(self, agreement: float = 0.95) -> list[Saving]:
-        """For each cast, by confidence and at one fixed layer: the fewest layers that keep this much agreement."""
+        """For each cast, by confidence and at one fixed layer: the fewest layers that keep this much agreement.
+
+        Where no number of layers does, those that keep the most.
+        """
         return [saving for place in range(len(self.casts)) for saving in self._savings(place, agreement)]
 
     def _savings(self, place: int, wanted: float) -> list[Saving]:

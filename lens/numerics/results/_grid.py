@@ -32,9 +32,14 @@ class Grid:
     def __repr__(self) -> str:
         return f"Grid({self.title!r}, {len(self.rows)} × {len(self.columns)}; .of('change') has the numbers)"
 
-    def of(self, metric: str) -> Estimate:
-        """One of "change", "loss", "kl", "agreement" or "time", as (R, C)."""
-        estimate: Estimate = self.sweep.time if metric == "time" else getattr(self.sweep, metric)[:, 0]
+    def of(self, metric: str, bin: str | None = None) -> Estimate:
+        """One of "change", "loss", "kl", "agreement" or "time", as (R, C).
+
+        Of a sweep by position in one of its bins: the first, which is position 0, unless `bin` names another;
+        ValueError where there is none of that name. Time has no bins.
+        """
+        place = 0 if bin is None else self.sweep.bins.index(bin)
+        estimate: Estimate = self.sweep.time if metric == "time" else getattr(self.sweep, metric)[:, place]
         return Estimate(self._laid(estimate.value), self._laid(estimate.error))
 
     def cost(self, name: str) -> NDArray[np.float64]:
@@ -47,12 +52,14 @@ class Grid:
         return "" if place < 0 else self.sweep.plans[place][0]
 
     def best(self, metric: str = "change") -> tuple[int | None, ...]:
-        """For each row the column with the least of a metric (the most agreement); None in an empty row."""
+        """For each row the column with the least of a metric (the most agreement), in the first bin; None in an empty
+        row.
+        """
         values = self.of(metric).value * (-1 if metric == "agreement" else 1)
         return tuple(None if np.isnan(row).all() else self.columns[int(np.nanargmin(row))] for row in values)
 
     def frame(self) -> pd.DataFrame:
-        """One row per cell."""
+        """One row per cell, each measure that of the first bin."""
         import pandas as pd
 
         axes = np.indices(self.at.shape)

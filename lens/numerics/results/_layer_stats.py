@@ -29,11 +29,11 @@ class Massive:
 
     layer: int
     value: float
-    median: float  # of the absolute values at that layer, on the same texts
+    median: float  # of the absolute values at that layer, on the same texts, to 0.1 %
     token: str
     position: int
     coordinate: int
-    text: int  # index of the text
+    text: int  # its place among the texts that were given
 
 
 @dataclass(frozen=True, eq=False)

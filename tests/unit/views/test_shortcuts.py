@@ -103,6 +103,8 @@ def test_composition_and_transfer_hold_the_numbers() -> None:
         lambda: views.r2_maps(r2(), variant="x"),
         lambda: views.curves(curves(), metric="x"),
         lambda: views.curves(curves(), k=3),
+        lambda: views.curves(curves(), bin="x"),
+        lambda: views.curves(curves(bins=("0", "1–3", "4–"))),  # no line is of all tokens
         lambda: views.breakdown(curves(), method="x"),
         lambda: views.exit_layers(early_exit(), cast="x"),
     ],

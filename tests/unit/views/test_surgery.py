@@ -39,10 +39,21 @@ def test_sweeps(demo: Any) -> None:
     np.testing.assert_array_equal(points.x, found.loss.value[:, 0])
     (orders,) = inversions(lens.orders(demo, heldout_sentences()[:2], n=4, samples=3)).data
     assert set(orders.x) <= {0, 1, 2, 3}
-    (order,) = inversions(found).data
+    (order,) = inversions(found, bin="1–3").data
     assert order.x == (6, 0)
-    with pytest.raises(LensError, match="not among them"):
-        sweep(found, bin="99")
+    np.testing.assert_array_equal(order.y, found.change.value[:, 1])
+    for ask in (lambda: sweep(found, bin="99"), lambda: sweep(found), lambda: inversions(found)):
+        with pytest.raises(LensError, match=r"holds 0, 1–3, .* is not among them"):
+            ask()
+
+
+def test_grids_by_position(demo: Any) -> None:
+    found = lens.painters(demo, heldout_sentences()[:2], recipes=["skip"], by="position")
+    line = next(trace for trace in grid(found, bin="1–3").data if trace.name)
+    np.testing.assert_array_equal(line.y, found.of("change", "1–3").value[0])
+    assert not np.array_equal(line.y, found.of("change", "0").value[0])
+    with pytest.raises(LensError, match="'all' is not among them"):
+        grid(found)
 
 
 def test_layer_statistics(demo: Any) -> None:
