@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.ui._servers import serving, write_notebook
 from tests.ui.conftest import OpenPage, until_ready
@@ -44,6 +44,19 @@ def sleep():
 get_ipython().kernel.io_loop.call_later(0.5, sleep)
 widgets.VBox([slider, label])
 """
+SPEAKS_EARLY = """
+import pathlib
+import ipywidgets as widgets
+label = widgets.Label("said before")
+def speak():
+    if not pathlib.Path("go").exists():
+        return get_ipython().kernel.io_loop.call_later(0.05, speak)
+    label.value = "said meanwhile"
+    pathlib.Path("spoken").touch()
+speak()
+label
+"""
+NOT_TOGETHER = "import comm; comm.get_comm_manager().targets.pop('jupyter.widget.control')\n"
 BREAKS = """
 import ipywidgets as widgets
 button = widgets.Button(description="break")
@@ -251,6 +264,31 @@ def test_a_page_whose_widgets_do_not_come_says_so_until_they_do(tmp_path: Path, 
         (tmp_path / "go").touch()
         expect(page.get_by_text("layer 3")).to_be_visible()
         expect(notice).to_be_hidden()
+
+
+@pytest.mark.parametrize("before", ["", NOT_TOGETHER], ids=["asked together", "asked one by one"])
+def test_what_a_kernel_says_while_its_widgets_are_made_is_not_lost(
+    before: str, tmp_path: Path, open_page: OpenPage
+) -> None:
+    """A page knows of its widgets before it has fetched their classes, and dropped what came in between."""
+    notebook = write_notebook(tmp_path / "early.ipynb", before + SPEAKS_EARLY)
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
+        page, held = open_page("about:blank"), []
+
+        def hold(route: Route) -> None:
+            if any(asked.startswith("ws:") for asked in page.asked):  # type: ignore[attr-defined]
+                (tmp_path / "go").touch()
+                held.append(route)
+            else:
+                route.continue_()
+
+        page.route("**/@jupyter-widgets/**", hold)
+        page.goto(address, wait_until="commit")
+        eventually(page, (tmp_path / "spoken").exists)
+        page.wait_for_timeout(500)  # until it has come to the page
+        for route in held:
+            route.continue_()
+        expect(page.get_by_text("said meanwhile")).to_be_visible()
 
 
 @pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])
