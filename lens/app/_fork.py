@@ -21,7 +21,10 @@ from lens.app._kernel import READY, WARM
 __all__ = ["KERNEL", "ForkProvisioner", "WarmProcess"]
 
 KERNEL = ("-P", "-m", "lens.app._kernel")  # -P: no file beside a notebook may pass for a module of ours
-PATIENCE = 10.0  # seconds for a fork, which takes some hundredths of one
+# seconds for a fork: it takes some hundredths of one, but thirty visitors may stand in line on a busy machine, and a
+# kernel that starts alone instead loads everything anew there; that the warm process has died is seen at once
+PATIENCE = 120.0
+ENDING = 10.0  # seconds that the warm process has to end
 ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -88,7 +91,7 @@ class WarmProcess:
         """End the process; the kernels that were forked from it go on."""
         self._ours.close()
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -7,6 +7,7 @@ and nobody does.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -111,7 +112,8 @@ def _warm(server: socket.socket) -> None:
             if child == 0:
                 server.close()
                 _become_kernel(visitor)
-            visitor.sendall(str(child).encode())
+            with contextlib.suppress(OSError):  # the server has not waited for it: then that fork ends, and no other
+                visitor.sendall(str(child).encode())
 
 
 def _prepare() -> bool:

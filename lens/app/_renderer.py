@@ -8,7 +8,7 @@ from typing import Any
 from voila import handler
 from voila.notebook_renderer import NotebookRenderer
 
-__all__ = ["Renderer", "tell_failures"]
+__all__ = ["Renderer", "failed", "tell_failures"]
 
 
 class Renderer(NotebookRenderer):
@@ -25,7 +25,13 @@ class Renderer(NotebookRenderer):
                 yield piece
         except Exception:
             self.log.exception("A page could not be made")
-            yield self.request_handler.render_template("failed.html") + "<script>voila_finish()</script>", {}
+            yield failed(self.request_handler), {}
+
+
+def failed(page: Any) -> str:
+    """What a visitor reads, in a page that has begun, where the rest of it can't be made."""
+    words: str = page.render_template("failed.html")
+    return words + "<script>window.voila_finish();</script>"
 
 
 def tell_failures() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from jupyter_core.utils import ensure_async
@@ -9,11 +11,14 @@ from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler, authenticated
 from voila.tornado.handler import TornadoVoilaHandler
 
+from lens.app._renderer import failed
+
 __all__ = ["Health", "Page", "Seats"]
 
 NEVER_CAME = 180  # seconds that a sent page has, on a slow line and a slow machine, to be heard of: a crawler never is
 BROKEN_OFF = 300  # seconds that a page whose line broke has to come back, as on a phone that is looked at again
 WHOLE = 20  # seconds that a page which nobody waits for has to become whole, after which its kernel ends as it is
+ALIVE = "<script>window.voila_heartbeat()</script>\n"  # Voilà's own words
 
 
 class Seat:
@@ -130,6 +135,37 @@ class Page(TornadoVoilaHandler):
             await super().get(path)
         else:
             self._full()
+
+    async def get_generator(self, path: str | None = None) -> AsyncIterator[str]:
+        """Voilà's pieces of the page; signs of life while it is silent, and words where it has come to nothing.
+
+        Voilà gives no such sign for a session kept ready that is still at work.
+        """
+        begun = False
+        try:
+            async for piece in self._pieces(super().get_generator(path=path)):
+                if piece != ALIVE or begun:  # before the page itself, that would be its first line
+                    yield piece
+                    begun = True
+        except Exception:
+            if begun:
+                yield failed(self)
+            raise
+
+    async def _pieces(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+        patience = self.voila_configuration.http_keep_alive_timeout + 1  # Voilà's own sign comes before
+        coming = asyncio.ensure_future(anext(pieces, None))
+        try:
+            while True:
+                done, _ = await asyncio.wait({coming}, timeout=patience)
+                piece = coming.result() if done else ALIVE
+                if piece is None:
+                    return
+                yield piece
+                if done:
+                    coming = asyncio.ensure_future(anext(pieces, None))
+        finally:
+            coming.cancel()
 
     async def _seated(self, seat: Seat) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.ui._servers import serving, write_notebook
 from tests.ui.conftest import OpenPage, until_ready
@@ -44,6 +45,19 @@ def sleep():
 get_ipython().kernel.io_loop.call_later(0.5, sleep)
 widgets.VBox([slider, label])
 """
+SPEAKS_EARLY = """
+import pathlib
+import ipywidgets as widgets
+label = widgets.Label("said before")
+def speak():
+    if not pathlib.Path("go").exists():
+        return get_ipython().kernel.io_loop.call_later(0.05, speak)
+    label.value = "said meanwhile"
+    pathlib.Path("spoken").touch()
+speak()
+label
+"""
+NOT_TOGETHER = "import comm; comm.get_comm_manager().targets.pop('jupyter.widget.control')\n"
 BREAKS = """
 import ipywidgets as widgets
 button = widgets.Button(description="break")
@@ -108,6 +122,13 @@ def status(address: str, method: str = "GET", **headers: str) -> int:
         with error:
             code = error.code
     return code
+
+
+def read(address: str) -> str:
+    """What lies at an address."""
+    with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - our own address
+        said: str = answer.read().decode()
+    return said
 
 
 def eventually(page: Page, true: Callable[[], bool]) -> None:
@@ -239,18 +260,29 @@ def test_what_is_never_passed_on_is_said_and_no_empty_page(tmp_path: Path, open_
         assert "Timeout waiting for IOPub output" in (tmp_path / "app.log").read_text(encoding="utf-8")
 
 
-def test_a_kernel_that_does_not_start_is_said(tmp_path: Path, open_page: OpenPage) -> None:
-    """By itself the page would wait for ever, as its server gives a sign of life every ten seconds."""
-    broken = "import lens.app._serve; lens.app._serve.KERNEL = ['-m', 'lens.nothing']"
-    with serving("app", write_notebook(tmp_path / "slider.ipynb", SLIDER), tmp_path, *LIGHT, first=broken) as address:
+@pytest.mark.parametrize("preheat", ["0", "1"])
+def test_a_kernel_that_ends_as_it_starts_is_said(preheat: str, tmp_path: Path, open_page: OpenPage) -> None:
+    """As where memory is short; Voilà's page says for ever that it is starting."""
+    mortal = "import lens.app._serve as s; s.KERNEL = ('-c', 'import time; time.sleep(2)')"
+    notebook = write_notebook(tmp_path / "slider.ipynb", SLIDER)
+    with serving("app", notebook, tmp_path, "--no-fork", "--preheat", preheat, first=mortal) as address:
         page = open_page(address)
         expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
         assert "Traceback" not in page.content()
+        eventually(page, lambda: '"visitors": 0' in read(f"{address}health"))
         assert "Kernel died before replying" in (tmp_path / "app.log").read_text(encoding="utf-8")
-        first = page.url
-        page.get_by_role("button", name="Start again").click()
-        expect(page.locator("body:not(.page-waiting)").get_by_text("This page could not be prepared.")).to_be_visible()
-        assert page.url == first
+
+
+def test_a_page_kept_ready_gives_signs_of_life_too(tmp_path: Path) -> None:
+    """Proxies give up on one that is silent, and the page itself says that nothing comes."""
+    notebook = write_notebook(tmp_path / "slow.ipynb", f"import pathlib; pathlib.Path('begun').touch()\n{WAITS}")
+    with serving("app", notebook, tmp_path, "--no-fork") as address:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.1)
+        with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - our own address
+            while b"<script>window.voila_heartbeat()</script>" not in answer.readline():
+                continue
+        (tmp_path / "go").touch()
 
 
 def test_a_page_whose_widgets_do_not_come_says_so_until_they_do(tmp_path: Path, open_page: OpenPage) -> None:
@@ -265,6 +297,52 @@ def test_a_page_whose_widgets_do_not_come_says_so_until_they_do(tmp_path: Path, 
         (tmp_path / "go").touch()
         expect(page.get_by_text("layer 3")).to_be_visible()
         expect(notice).to_be_hidden()
+
+
+@pytest.mark.parametrize("stumble", ["no answer", "a proxy's answer"])
+def test_one_question_that_fails_costs_no_widgets(stumble: str, slider_address: str, open_page: OpenPage) -> None:
+    """Jupyter asks once which kernel the page has; the page showed the Python text of its widgets, for good."""
+    page, asked = open_page("about:blank"), []
+
+    def stumbles(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.continue_()
+        elif stumble == "no answer":
+            route.abort()
+        else:
+            route.fulfill(status=504, body="Gateway Timeout")
+
+    page.route(re.compile(r"/api/kernels/[^/]+\?"), stumbles)
+    page.goto(slider_address, wait_until="commit")
+    expect(page.get_by_text("layer 3")).to_be_visible()
+    assert "VBox(" not in page.content()
+    assert len(asked) > 1
+
+
+@pytest.mark.parametrize("before", ["", NOT_TOGETHER], ids=["asked together", "asked one by one"])
+def test_what_a_kernel_says_while_its_widgets_are_made_is_not_lost(
+    before: str, tmp_path: Path, open_page: OpenPage
+) -> None:
+    """A page knows of its widgets before it has fetched their classes, and dropped what came in between."""
+    notebook = write_notebook(tmp_path / "early.ipynb", before + SPEAKS_EARLY)
+    with serving("app", notebook, tmp_path, *LIGHT) as address:
+        page, held = open_page("about:blank"), []
+
+        def hold(route: Route) -> None:
+            if any(asked.startswith("ws:") for asked in page.asked):  # type: ignore[attr-defined]
+                (tmp_path / "go").touch()
+                held.append(route)
+            else:
+                route.continue_()
+
+        page.route("**/@jupyter-widgets/**", hold)
+        page.goto(address, wait_until="commit")
+        eventually(page, (tmp_path / "spoken").exists)
+        page.wait_for_timeout(500)  # until it has come to the page
+        for route in held:
+            route.continue_()
+        expect(page.get_by_text("said meanwhile")).to_be_visible()
 
 
 @pytest.mark.parametrize("options", [(), ("--no-fork",)], ids=["forked", "alone"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
-from lens.app import _kernel
+from lens.app import _fork, _kernel
 from lens.app._fork import Forked, WarmProcess
 from lens.app._serve import FORKED, _Forking
 from lens.panels import _warm
@@ -249,6 +250,25 @@ def test_when_the_warm_process_dies_kernels_go_on_and_new_ones_start(start: Star
     assert WarmProcess.current is not None
     assert WarmProcess.current.ready(120)
     assert isinstance(start().process, Forked)
+
+
+def test_a_fork_that_nobody_has_waited_for_ends_and_no_other(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on a machine that stood still: the warm process ended with it, and each visitor loaded everything alone."""
+    start()
+    warm = WarmProcess.current
+    assert warm is not None
+    others = set(psutil.Process(warm.process.pid).children())
+    monkeypatch.setattr(_fork, "PATIENCE", 0.1)
+    os.kill(warm.process.pid, signal.SIGSTOP)
+    asked = warm.fork(["-f", str(tmp_path / "kernel.json")], dict(os.environ), str(tmp_path))
+    assert asyncio.run(asked) is None
+    os.kill(warm.process.pid, signal.SIGCONT)
+    monkeypatch.undo()
+    assert isinstance(start().process, Forked)  # the line is served in its order
+    assert WarmProcess.current is warm
+    eventually(lambda: len(set(psutil.Process(warm.process.pid).children()) - others) == 1)
 
 
 def test_widgets_that_loading_has_made_are_no_visitors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,54 @@
   follow();
   dark.addEventListener("change", follow);
 
+  // Jupyter asks once which kernel the page has. If that fails, or a proxy answers it in place of a lens that is slow, the
+  // page has no widgets for good. So it is asked again; meanwhile the page says that lens does not answer.
+  const ask = window.fetch.bind(window);
+  const passing = (answer) => !answer || [502, 503, 504].includes(answer.status);
+  window.fetch = async (question, ...rest) => {
+    if (question.method !== "GET" || !question.url.includes("/api/kernels/")) return ask(question, ...rest);
+    let answer;
+    while (passing((answer = await ask(question.clone(), ...rest).catch(() => null)))) {
+      await new Promise((then) => setTimeout(then, LOOK_EVERY));
+    }
+    return answer;
+  };
+
+  // A widget hears its kernel only once its class has come; what the kernel says to it before then would be lost, and the
+  // page would never follow it. So it is kept, and said again to the widget once it is there.
+  const keepEarly = (manager) => {
+    const { kernel } = manager;
+    const create = kernel.createComm.bind(kernel);
+    kernel.createComm = (target, ...rest) => {
+      const comm = create(target, ...rest);
+      if (target !== manager.comm_target_name) return comm;
+      const early = [];
+      let asks; // the manager itself, while it asks each widget for its state
+      Object.defineProperty(comm, "onMsg", {
+        configurable: true,
+        get: () => (message) => {
+          early.push(message);
+          return asks?.(message);
+        },
+        set: (handler) => {
+          if (!manager.has_model(comm.commId)) return void (asks = handler);
+          delete comm.onMsg;
+          comm.onMsg = handler;
+          queueMicrotask(() => early.forEach((message) => handler(message)));
+        },
+      });
+      return comm;
+    };
+  };
+  let app;
+  Object.defineProperty(window, "jupyterapp", {
+    get: () => app,
+    set: (made) => {
+      app = made;
+      app.widgetManagerPromise.promise.then(keepEarly);
+    },
+  });
+
   // The skeleton stays until something of the notebook can be seen in its place; for a little longer if that says
   // that it is busy, so that its first answer comes along with it.
   const outputs = () => [...byId("rendered_cells").querySelectorAll(".jp-OutputArea-output")];
