@@ -60,13 +60,15 @@ def test_the_notebook_of_an_installation_is_opened_as_a_copy(
 
 def test_binder_gives_voila_the_patience_that_lab_has() -> None:
     start = CHECKOUT / "binder" / "start"
-    python = str(Path(sys.executable).parent)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     said = subprocess.run(
         ["bash", start, "printenv", "JUPYTER_CONFIG_PATH"],
-        env=os.environ | {"PATH": os.pathsep.join([python, os.environ["PATH"]])},
+        env=os.environ | {"PATH": path, "JUPYTER_CONFIG_PATH": "/of/the/image"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    settings = json.loads((Path(said.stdout.strip()) / "jupyter_server_config.json").read_text(encoding="utf-8"))
+    ours, own = said.stdout.strip().split(os.pathsep)
+    assert own == "/of/the/image"
+    settings = json.loads((Path(ours) / "jupyter_server_config.json").read_text(encoding="utf-8"))
     assert {"VoilaExecutor": settings["VoilaExecutor"]} == settings
     for name, value in settings["VoilaExecutor"].items():
         assert configuration(Path("book.ipynb"), Options()).VoilaExecutor[name] == value

@@ -39,6 +39,7 @@
     if (question.method !== "GET" || !question.url.includes("/api/kernels/")) return ask(question, ...rest);
     let answer;
     while (passing((answer = await ask(question.clone(), ...rest).catch(() => null)))) {
+      question.signal.throwIfAborted(); // whoever asked waits no more
       await new Promise((then) => setTimeout(then, LOOK_EVERY));
     }
     return answer;
